@@ -1,0 +1,48 @@
+# Every target does its own set-up: a machine with Python 3.11, pip, a C compiler and make is enough.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+CODE := features recsvc training benchmarks tests
+
+.PHONY: setup demo test test-all format gen lock clean
+
+setup: $(VENV)/.ready
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+# The main job end to end; DATA=folder runs it on any data set, without it a small simulated province is made.
+demo: setup
+	$(BIN)/recsvc demo $(if $(DATA),--data $(DATA))
+
+test: setup
+	$(BIN)/ruff format --check $(CODE)
+	$(BIN)/ruff check $(CODE)
+	$(BIN)/python protos/check.py
+	$(BIN)/lint-imports
+	$(BIN)/mypy $(CODE)
+	$(BIN)/pytest -m "not slow"
+
+test-all: setup
+	$(BIN)/pytest
+
+format: setup
+	$(BIN)/ruff format $(CODE)
+	$(BIN)/ruff check --fix $(CODE)
+
+# Regenerates recsvc/v1 from protos/; `make test` proves that the committed code is current.
+gen: setup
+	$(BIN)/python protos/check.py --write
+
+# Pins every package, with hashes and without index addresses.
+lock:
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/pip install --quiet "pip-tools>=7.5"
+	build/lock/bin/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-trusted-host \
+		--no-header --no-annotate --generate-hashes --allow-unsafe --output-file constraints.txt pyproject.toml
+
+clean:
+	rm -rf $(VENV) build *.egg-info

@@ -1,0 +1,1 @@
+"""Offline training: participation logs in, a published bundle out."""
