@@ -1,1 +1,1 @@
-"""Features: what a member and a lead look like to the models, extracted the same way offline and online."""
+"""Features: what members and leads look like to the models, the same offline and online."""

@@ -135,7 +135,7 @@ class Organization:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A recusal (回避): the member is never offered that lead, author's leads or organization's leads."""
+    """A recusal (回避): never offer the member that lead, author's or organization's leads."""
 
     member_id: str
     lead_id: str = ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import Literal
 
 import numpy as np
@@ -78,7 +79,7 @@ def pack_strings(strings: Iterable[str]) -> tuple[NDArray[np.uint8], NDArray[np.
 def unpack_strings(data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> list[str]:
     """The inverse of `pack_strings`."""
     raw, ends = data.tobytes(), offsets.tolist()
-    return [raw[a:b].decode() for a, b in zip(ends, ends[1:], strict=False)]
+    return [raw[a:b].decode() for a, b in pairwise(ends)]
 
 
 def pack_bytes(blobs: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
