@@ -1,0 +1,66 @@
+"""Truncated singular value decomposition of a sparse matrix, on BLAS, reproducible by seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import sparse
+from scipy.linalg import eigh, qr
+from threadpoolctl import threadpool_limits
+
+from training.embeddings.base import Floats
+
+
+@dataclass(frozen=True)
+class Svd:
+    """matrix ~ left @ diag(values) @ right.T; left float32[m, r], values [r] falling, right [n, r].
+
+    The sign of each pair is fixed: the entry of `right` that is largest in size is positive.
+    """
+
+    left: Floats
+    values: Floats
+    right: Floats
+
+
+def truncated_svd(
+    matrix: sparse.csr_matrix, rank: int, *, seed: int, threads: int, iterations: int = 8
+) -> Svd:
+    """The `rank` largest singular triplets by block power iteration (Halko et al. 2011).
+
+    rank may be at most min(m, n). Same seed and threads give the same bytes.
+    """
+    rng = np.random.default_rng(seed)
+    size = min(*matrix.shape, rank + max(16, rank // 10))
+    transposed = matrix.T.tocsr()
+    with threadpool_limits(limits=threads, user_api="blas"):
+        basis = rng.standard_normal((matrix.shape[1], size)).astype(np.float32)
+        for _ in range(iterations):
+            left = _orthonormal(matrix @ basis)
+            basis = _orthonormal(transposed @ left)
+        product = np.asarray(matrix @ basis, np.float32)
+        squares, rotation = eigh((product.T @ product).astype(np.float64))
+        order = np.argsort(-squares)[:rank]
+        values = np.sqrt(np.maximum(squares[order], 0.0))
+        turned = rotation[:, order].astype(np.float32)
+        right = np.ascontiguousarray(basis @ turned)
+        left = product @ turned
+    return _signed(left, values, right)
+
+
+def _orthonormal(block: Floats) -> Floats:
+    basis, _ = qr(np.asarray(block, np.float32), mode="economic", overwrite_a=True)
+    return np.asarray(basis, np.float32)
+
+
+def _signed(left: Floats, values: Floats, right: Floats) -> Svd:
+    """Unit left vectors (zero where the value is zero) and signs that do not depend on chance."""
+    inverse = np.divide(1.0, values, out=np.zeros_like(values), where=values > 1e-12)
+    largest = np.abs(right).argmax(axis=0)
+    signs = np.where(right[largest, np.arange(right.shape[1])] < 0.0, -1.0, 1.0)
+    return Svd(
+        np.ascontiguousarray(left * (inverse * signs).astype(np.float32)),
+        values.astype(np.float32),
+        np.ascontiguousarray(right * signs.astype(np.float32)),
+    )
