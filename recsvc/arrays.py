@@ -1,0 +1,158 @@
+"""Members and leads as columns: one array a property, one row a member or lead.
+
+The columns are NamedTuples of plain arrays, so that compiled kernels and NumPy read the same thing.
+Every column has a fixed width, so a row can be overwritten in place. `d` is the embedding's
+dimension, `dt` the text vector's.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+MEMBER_TOPICS = 16
+LEAD_TOPICS = 8
+PLACES = 4
+UNLIMITED = -1
+
+F32 = NDArray[np.float32]
+I32 = NDArray[np.int32]
+I64 = NDArray[np.int64]
+U8 = NDArray[np.uint8]
+
+
+class MemberColumns(NamedTuple):
+    """What the pipeline knows of each member."""
+
+    key: I64  # [n] stable_key(member_id): equals LeadColumns.author_key for an author
+    vector: F32  # [n, d] embedding; score = inner product with a lead's
+    text: F32  # [n, dt] expertise, L2-normalised or zero
+    interest_text: F32  # [n, dt] decayed mean of the leads acted on, L2-normalised or zero
+    topics: I32  # [n, 16] declared topics, -1 padded
+    topic_weights: F32  # [n, 16]
+    interest_topics: I32  # [n, 16] topics acted on, -1 padded
+    interest_topic_weights: F32  # [n, 16]
+    sector: I32  # [n] -1 unknown
+    latitude_rad: F32  # [n, 4] home first, NaN padded
+    longitude_rad: F32  # [n, 4]
+    region: I32  # [n, 4, 4] province, city, county, town of each place, -1 unknown
+    organization: I32  # [n] row of the organization tree, -1 none
+    exposures: F32  # [n] pairs pushed or shown, decayed
+    claims: F32  # [n] of those, the claimed ones
+    events: F32  # [n] interactions of any positive kind
+    active: U8  # [n]
+    alive: U8  # [n] 0 = deleted or moved to the tail
+
+
+class LeadColumns(NamedTuple):
+    """What the pipeline knows of each lead."""
+
+    key: I64  # [n] stable_key(lead_id)
+    author_key: I64  # [n] stable_key(author_id), 0 = no author
+    vector: F32  # [n, d]
+    text: F32  # [n, dt]
+    topics: I32  # [n, 8]
+    topic_weights: F32  # [n, 8]
+    topics_inferred: U8  # [n]
+    latitude_rad: F32  # [n] NaN unknown
+    longitude_rad: F32  # [n]
+    region: I32  # [n, 4]
+    organization: I32  # [n]
+    urgency: U8  # [n] 0-3
+    create_time_us: I64  # [n] 0 unknown
+    close_time_us: I64  # [n] 0 unknown
+    exposures: F32  # [n]
+    claims: F32  # [n] of the exposures
+    events: F32  # [n] interactions of any positive kind
+    state: U8  # [n] features.entities.LeadState
+    capacity_left: I32  # [n] -1 = unlimited
+    alive: U8  # [n]
+
+
+Columns = TypeVar("Columns", MemberColumns, LeadColumns)
+
+
+@dataclass(frozen=True)
+class Widths:
+    """Column widths of one bundle: embedding and text dimensions."""
+
+    vector: int
+    text: int
+
+
+_MEMBER_SPEC: dict[str, tuple[Any, tuple[int | str, ...], Any]] = {
+    "key": (np.int64, (), 0),
+    "vector": (np.float32, ("vector",), 0),
+    "text": (np.float32, ("text",), 0),
+    "interest_text": (np.float32, ("text",), 0),
+    "topics": (np.int32, (MEMBER_TOPICS,), -1),
+    "topic_weights": (np.float32, (MEMBER_TOPICS,), 0),
+    "interest_topics": (np.int32, (MEMBER_TOPICS,), -1),
+    "interest_topic_weights": (np.float32, (MEMBER_TOPICS,), 0),
+    "sector": (np.int32, (), -1),
+    "latitude_rad": (np.float32, (PLACES,), np.nan),
+    "longitude_rad": (np.float32, (PLACES,), np.nan),
+    "region": (np.int32, (PLACES, 4), -1),
+    "organization": (np.int32, (), -1),
+    "exposures": (np.float32, (), 0),
+    "claims": (np.float32, (), 0),
+    "events": (np.float32, (), 0),
+    "active": (np.uint8, (), 1),
+    "alive": (np.uint8, (), 1),
+}
+
+_LEAD_SPEC: dict[str, tuple[Any, tuple[int | str, ...], Any]] = {
+    "key": (np.int64, (), 0),
+    "author_key": (np.int64, (), 0),
+    "vector": (np.float32, ("vector",), 0),
+    "text": (np.float32, ("text",), 0),
+    "topics": (np.int32, (LEAD_TOPICS,), -1),
+    "topic_weights": (np.float32, (LEAD_TOPICS,), 0),
+    "topics_inferred": (np.uint8, (), 0),
+    "latitude_rad": (np.float32, (), np.nan),
+    "longitude_rad": (np.float32, (), np.nan),
+    "region": (np.int32, (4,), -1),
+    "organization": (np.int32, (), -1),
+    "urgency": (np.uint8, (), 0),
+    "create_time_us": (np.int64, (), 0),
+    "close_time_us": (np.int64, (), 0),
+    "exposures": (np.float32, (), 0),
+    "claims": (np.float32, (), 0),
+    "events": (np.float32, (), 0),
+    "state": (np.uint8, (), 1),
+    "capacity_left": (np.int32, (), UNLIMITED),
+    "alive": (np.uint8, (), 1),
+}
+
+
+def _empty(
+    spec: dict[str, tuple[Any, tuple[int | str, ...], Any]], count: int, widths: Widths
+) -> list[NDArray[Any]]:
+    sizes = {"vector": widths.vector, "text": widths.text}
+    arrays = []
+    for dtype, shape, fill in spec.values():
+        resolved = tuple(sizes[s] if isinstance(s, str) else s for s in shape)
+        arrays.append(np.full((count, *resolved), fill, dtype))
+    return arrays
+
+
+def empty_members(count: int, widths: Widths) -> MemberColumns:
+    """Columns of `count` members of whom nothing is known."""
+    return MemberColumns(*_empty(_MEMBER_SPEC, count, widths))
+
+
+def empty_leads(count: int, widths: Widths) -> LeadColumns:
+    """Columns of `count` leads of which nothing is known."""
+    return LeadColumns(*_empty(_LEAD_SPEC, count, widths))
+
+
+def stable_key(identifier: str) -> int:
+    """A 64-bit key of an id, equal in every process; 0 only for the empty id."""
+    if not identifier:
+        return 0
+    digest = hashlib.blake2b(identifier.encode(), digest_size=8).digest()
+    return int.from_bytes(digest, "little", signed=True) or 1

@@ -1,0 +1,210 @@
+"""Hard masks: who may be offered what. A mask is never a score term.
+
+Each filter has one code; a row's verdict is the code of the first filter that removes it, KEPT when
+none does, so that an empty reply can say how many rows each filter took.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import IntEnum
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from features.entities import LeadState
+from recsvc.arrays import F32, I64, U8, LeadColumns, MemberColumns
+from recsvc.terms import nearest_km
+
+
+class Verdict(IntEnum):
+    """Why a pair is not offered; KEPT when it is."""
+
+    KEPT = 0
+    DELETED = 1
+    CLOSED = 2
+    CAPACITY = 3
+    AUTHOR = 4
+    CONFLICT = 5
+    JURISDICTION = 6
+    INACTIVE = 7
+    DISMISSED = 8
+    ALREADY_TAKEN = 9
+    SEE_LESS = 10
+    NOT_ELIGIBLE = 11
+    NOT_YET = 12
+
+
+_OPEN = int(LeadState.OPEN)
+_CLAIMED = int(LeadState.CLAIMED)
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """What a request restricts itself to; empty = no restriction.
+
+    `region` is the integer code of `region_level` (0 province … 3 town); candidates are stable
+    keys.
+    """
+
+    topics: tuple[int, ...] = ()
+    organizations: tuple[int, ...] = ()
+    region: int = -1
+    region_level: int = 0
+    max_distance_km: float = float("inf")
+    candidate_keys: frozenset[int] | None = None
+
+    @property
+    def restricts(self) -> bool:
+        """Whether anything is restricted at all."""
+        return self != Eligibility()
+
+
+@dataclass(frozen=True)
+class Recusal:
+    """What a member must not be offered: sorted stable keys and organization rows (int64[])."""
+
+    lead_keys: I64 = field(default_factory=lambda: np.empty(0, np.int64))
+    author_keys: I64 = field(default_factory=lambda: np.empty(0, np.int64))
+    organizations: I64 = field(default_factory=lambda: np.empty(0, np.int64))
+
+    def covers(self, lead_key: int, author_key: int, organization: int) -> bool:
+        """Whether a lead with these keys falls under the recusal."""
+        return bool(
+            _holds(self.lead_keys, lead_key)
+            or _holds(self.author_keys, author_key)
+            or _holds(self.organizations, organization)
+        )
+
+
+@njit(cache=True)
+def _holds(sorted_values: I64, value: int) -> bool:
+    at = np.searchsorted(sorted_values, value)
+    return bool(at < len(sorted_values) and sorted_values[at] == value)
+
+
+@njit(cache=True)
+def lead_verdicts(
+    leads: LeadColumns,
+    member_key: int,
+    jurisdiction: U8,
+    recused_leads: I64,
+    recused_authors: I64,
+    recused_organizations: I64,
+    now_us: int,
+) -> U8:
+    """Verdicts (uint8[n]) of one member's masks on every lead, as of `now_us`.
+
+    `jurisdiction` uint8[organizations + 1] says whose leads the member may see; its last entry is
+    for leads without an organization (row -1).
+    """
+    n = len(leads.alive)
+    out = np.zeros(n, np.uint8)
+    recused = len(recused_leads) + len(recused_authors) + len(recused_organizations) > 0
+    for j in range(n):
+        closed = leads.state[j] != _OPEN and leads.close_time_us[j] <= now_us
+        if leads.alive[j] == 0:
+            out[j] = 1
+        elif closed and leads.state[j] != _CLAIMED:
+            out[j] = 2
+        elif closed or leads.capacity_left[j] == 0:
+            out[j] = 3
+        elif leads.author_key[j] == member_key:
+            out[j] = 4
+        elif recused and (
+            _holds(recused_leads, leads.key[j])
+            or _holds(recused_authors, leads.author_key[j])
+            or _holds(recused_organizations, leads.organization[j])
+        ):
+            out[j] = 5
+        elif jurisdiction[leads.organization[j]] == 0:
+            out[j] = 6
+        elif leads.create_time_us[j] > now_us:
+            out[j] = 12
+    return out
+
+
+@njit(cache=True)
+def member_verdicts(members: MemberColumns, author_key: int, jurisdiction: U8) -> U8:
+    """Verdicts (uint8[n]) of one lead's masks on every member.
+
+    `jurisdiction` uint8[organizations + 1] says whose members may see the lead.
+    """
+    n = len(members.alive)
+    out = np.zeros(n, np.uint8)
+    for i in range(n):
+        if members.alive[i] == 0:
+            out[i] = 1
+        elif members.active[i] == 0:
+            out[i] = 7
+        elif members.key[i] == author_key:
+            out[i] = 4
+        elif jurisdiction[members.organization[i]] == 0:
+            out[i] = 6
+    return out
+
+
+def restrict_leads(
+    verdicts: U8, leads: LeadColumns, wanted: Eligibility, latitude: F32, longitude: F32
+) -> None:
+    """Marks (in place) each kept lead that the request does not ask for.
+
+    `latitude`, `longitude` float32[4] in radians: the member's places.
+    """
+    keep = _common(verdicts, leads.key, leads.topics, leads.organization, wanted)
+    if wanted.region >= 0:
+        keep &= leads.region[:, wanted.region_level] == wanted.region
+    if np.isfinite(wanted.max_distance_km):
+        rows = np.flatnonzero(keep)
+        lat, lon = leads.latitude_rad[rows], leads.longitude_rad[rows]
+        near = [
+            nearest_km(latitude, longitude, a, b) <= wanted.max_distance_km
+            for a, b in zip(lat, lon, strict=True)
+        ]
+        keep[rows] = near
+    verdicts[(verdicts == Verdict.KEPT) & ~keep] = Verdict.NOT_ELIGIBLE
+
+
+def restrict_members(
+    verdicts: U8, members: MemberColumns, wanted: Eligibility, latitude: float, longitude: float
+) -> None:
+    """Marks (in place) each kept member that the request does not ask for.
+
+    `latitude`, `longitude` in radians: the lead's place, NaN unknown.
+    """
+    keep = _common(verdicts, members.key, members.topics, members.organization, wanted)
+    if wanted.region >= 0:
+        keep &= (members.region[:, :, wanted.region_level] == wanted.region).any(axis=1)
+    if np.isfinite(wanted.max_distance_km):
+        rows = np.flatnonzero(keep)
+        lat, lon = members.latitude_rad[rows], members.longitude_rad[rows]
+        near = [
+            nearest_km(a, b, latitude, longitude) <= wanted.max_distance_km
+            for a, b in zip(lat, lon, strict=True)
+        ]
+        keep[rows] = near
+    verdicts[(verdicts == Verdict.KEPT) & ~keep] = Verdict.NOT_ELIGIBLE
+
+
+def _common(
+    verdicts: U8,
+    keys: I64,
+    topics: NDArray[np.int32],
+    organization: NDArray[np.int32],
+    wanted: Eligibility,
+) -> NDArray[np.bool_]:
+    keep: NDArray[np.bool_] = verdicts == Verdict.KEPT
+    if wanted.candidate_keys is not None:
+        keep &= np.isin(keys, np.fromiter(wanted.candidate_keys, np.int64))
+    if wanted.topics:
+        keep &= np.isin(topics, wanted.topics).any(axis=1)
+    if wanted.organizations:
+        keep &= np.isin(organization, wanted.organizations)
+    return keep
+
+
+def count_removed(verdicts: U8) -> dict[Verdict, int]:
+    """How many rows each filter removed; rows of deleted or moved entities are not counted."""
+    counts = np.bincount(verdicts, minlength=len(Verdict))
+    return {v: int(counts[v]) for v in Verdict if v > Verdict.DELETED and counts[v]}
