@@ -1,0 +1,38 @@
+"""What can be set about features; the choice is frozen into each bundle."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureConfig:
+    """Settings of `FeatureSpace.fit`.
+
+    text_dimensions: width of text vectors; None = 256 below 20,000 documents, 128 above.
+    min_document_count, max_terms: a term stands in at least so many documents, the most frequent
+    are kept. ngram_min, ngram_max: lengths of Han character n-grams (1-3). guess_new_words: let
+    rjieba guess words that its dictionary lacks. maximum_characters: what is read of one document.
+    max_fit_documents, max_svd_documents: larger sets are sampled for the vocabulary and the SVD.
+    infer_topics: learn to give topics to leads without any, when at least min_labelled_leads have
+    some; only topics with min_topic_leads examples, at most max_inferable_topics, learned from at
+    most max_topic_leads leads. use_encoder: fuse text vectors with the sentence encoder of the
+    extra `encoder`, which gets encoder_share of the squared length.
+    """
+
+    text_dimensions: int | None = None
+    min_document_count: int = 2
+    max_terms: int = 100_000
+    ngram_min: int = 2
+    ngram_max: int = 2
+    guess_new_words: bool = True
+    maximum_characters: int = 20_000
+    max_fit_documents: int = 200_000
+    max_svd_documents: int = 30_000
+    infer_topics: bool = True
+    min_labelled_leads: int = 200
+    min_topic_leads: int = 10
+    max_inferable_topics: int = 200
+    max_topic_leads: int = 20_000
+    use_encoder: bool = False
+    encoder_share: float = 0.5

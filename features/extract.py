@@ -1,0 +1,205 @@
+"""The one extraction of features from members and leads, used offline and online.
+
+`FeatureSpace.fit` freezes vocabularies and projections from a data set; `leads` and `members` then
+turn records into arrays, in batches or one by one, with the same result. Everything about a record
+is optional: what is missing comes out as zero rows, -1 or NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from features.config import FeatureConfig
+from features.entities import Lead, Member
+from features.errors import DataError
+from features.location import locate, member_places
+from features.regions import RegionTable
+from features.state import Arrays, content_hash, read_state, write_state
+from features.text import TextModel
+from features.topics import TopicTable
+from features.vocabulary import Vocabulary
+
+LEAD_TOPICS = 8
+MEMBER_TOPICS = 16
+MEMBER_PLACES = 4
+_URGENCY_MAX = 3
+_FORMAT = 1
+
+
+class LeadFeatures(NamedTuple):
+    """n leads as arrays; d is the width of text vectors.
+
+    text: L2 length 1, or zero without text. topics: rows of `FeatureSpace.topics`, heaviest first,
+    padded with -1; topic_weights: TF-IDF of L2 length 1, times the probability where
+    topics_inferred is 1 (the lead came without topics). region: GB/T 2260 codes of province, city,
+    county, town, -1 unknown. Radians are NaN where neither coordinates nor region are known.
+    """
+
+    text: NDArray[np.float32]  # [n, d]
+    topics: NDArray[np.int32]  # [n, 8]
+    topic_weights: NDArray[np.float32]  # [n, 8]
+    topics_inferred: NDArray[np.uint8]  # [n]
+    region: NDArray[np.int32]  # [n, 4]
+    latitude_rad: NDArray[np.float32]  # [n]
+    longitude_rad: NDArray[np.float32]  # [n]
+    urgency: NDArray[np.uint8]  # [n], 0-3
+    create_time_us: NDArray[np.int64]  # [n], 0 unknown
+
+
+class MemberFeatures(NamedTuple):
+    """n members as arrays, in the terms of `LeadFeatures`.
+
+    sector: rows of `FeatureSpace.sectors`, -1 unknown. place_*: home first, then the other places,
+    NaN and -1 padded.
+    """
+
+    text: NDArray[np.float32]  # [n, d]
+    topics: NDArray[np.int32]  # [n, 16]
+    topic_weights: NDArray[np.float32]  # [n, 16]
+    sector: NDArray[np.int32]  # [n]
+    place_latitude_rad: NDArray[np.float32]  # [n, 4]
+    place_longitude_rad: NDArray[np.float32]  # [n, 4]
+    place_region: NDArray[np.int32]  # [n, 4, 4]
+
+
+class FeatureSpace:
+    """Everything frozen that turns records into features; immutable.
+
+    topics: the topic table, sectors: row ↔ sector, regions: the region table, version: hash of the
+    frozen content.
+    """
+
+    def __init__(
+        self,
+        config: FeatureConfig,
+        text: TextModel,
+        topics: TopicTable,
+        sectors: Vocabulary,
+        regions: RegionTable,
+    ) -> None:
+        self.config = config
+        self.text = text
+        self.topics = topics
+        self.sectors = sectors
+        self.regions = regions
+        self.version = content_hash(*self.state())
+
+    @classmethod
+    def fit(
+        cls, members: Sequence[Member], leads: Sequence[Lead], config: FeatureConfig, seed: int
+    ) -> FeatureSpace:
+        """Learns vocabularies and projections; same input and seed give the same version."""
+        topics = [lead.topics for lead in leads] + [member.topics for member in members]
+        texts = [*map(lead_text, leads), *(member.expertise for member in members)]
+        sectors = sorted({member.sector for member in members} - {""})
+        return cls(
+            config,
+            TextModel.fit(texts, topics, config, seed),
+            TopicTable.fit(topics),
+            Vocabulary(sectors),
+            RegionTable.load(),
+        )
+
+    def leads(self, leads: Sequence[Lead]) -> LeadFeatures:
+        """Features of n leads, each row independent of the others."""
+        rows = self.content(leads)
+        topics, topic_weights = self.topics.arrays([lead.topics for lead in leads], LEAD_TOPICS)
+        n = len(leads)
+        region = np.full((n, 4), -1, np.int32)
+        latitude = np.full(n, np.nan, np.float32)
+        longitude = np.full(n, np.nan, np.float32)
+        for row, lead in enumerate(leads):
+            place = locate(self.regions, lead.region_code, lead.latitude, lead.longitude)
+            region[row] = place.levels
+            latitude[row], longitude[row] = place.latitude_rad, place.longitude_rad
+        return LeadFeatures(
+            text=self.text.vectors(rows),
+            topics=topics,
+            topic_weights=topic_weights,
+            topics_inferred=np.zeros(n, np.uint8),
+            region=region,
+            latitude_rad=latitude,
+            longitude_rad=longitude,
+            urgency=np.array([min(max(x.urgency, 0), _URGENCY_MAX) for x in leads], np.uint8),
+            create_time_us=np.array([lead.create_time_us for lead in leads], np.int64),
+        )
+
+    def members(self, members: Sequence[Member]) -> MemberFeatures:
+        """Features of n members, each row independent of the others."""
+        n = len(members)
+        own = [member.topics for member in members]
+        topics, topic_weights = self.topics.arrays(own, MEMBER_TOPICS)
+        latitude = np.full((n, MEMBER_PLACES), np.nan, np.float32)
+        longitude = np.full((n, MEMBER_PLACES), np.nan, np.float32)
+        region = np.full((n, MEMBER_PLACES, 4), -1, np.int32)
+        for row, member in enumerate(members):
+            for column, place in enumerate(member_places(member)[:MEMBER_PLACES]):
+                at = locate(self.regions, place.region_code, place.latitude, place.longitude)
+                region[row, column] = at.levels
+                latitude[row, column], longitude[row, column] = at.latitude_rad, at.longitude_rad
+        return MemberFeatures(
+            text=self.text.vectors(self.text.rows([m.expertise for m in members], own)),
+            topics=topics,
+            topic_weights=topic_weights,
+            sector=self.sectors.rows([m.sector for m in members], "minus_one"),
+            place_latitude_rad=latitude,
+            place_longitude_rad=longitude,
+            place_region=region,
+        )
+
+    def content(self, leads: Sequence[Lead]) -> sparse.csr_matrix:
+        """TF-IDF float32 [n, terms] over words, n-grams and all topics, rows of L2 length 1."""
+        return self.text.rows(list(map(lead_text, leads)), [lead.topics for lead in leads])
+
+    def state(self) -> tuple[Arrays, dict[str, Any]]:
+        """The frozen arrays by name, and the settings as JSON values."""
+        text_arrays, text_settings = self.text.state()
+        names, offsets = self.topics.names.to_arrays()
+        sectors, sector_offsets = self.sectors.to_arrays()
+        arrays = text_arrays | {
+            "topic_names": names,
+            "topic_offsets": offsets,
+            "topic_weights": self.topics.weights,
+            "sector_names": sectors,
+            "sector_offsets": sector_offsets,
+        }
+        return arrays, {"format": _FORMAT, "config": asdict(self.config), "text": text_settings}
+
+    def save(self, folder: Path) -> None:
+        """Writes the space as `.npy` files and JSON into `folder`."""
+        write_state(folder, *self.state())
+
+    @classmethod
+    def load(cls, folder: Path) -> FeatureSpace:
+        """Reads what `save` wrote; raises DataError when it is incomplete or of another format."""
+        arrays, settings = read_state(folder)
+        if settings.get("format") != _FORMAT:
+            raise DataError(
+                f"features in {folder} have format {settings.get('format')!r}, this version reads "
+                f"{_FORMAT}: train again or install the version that wrote them"
+            )
+        try:
+            return cls(
+                FeatureConfig(**settings["config"]),
+                TextModel.from_state(arrays, settings["text"]),
+                TopicTable(
+                    Vocabulary.from_arrays(arrays["topic_names"], arrays["topic_offsets"]),
+                    arrays["topic_weights"],
+                ),
+                Vocabulary.from_arrays(arrays["sector_names"], arrays["sector_offsets"]),
+                RegionTable.load(),
+            )
+        except (KeyError, TypeError) as error:
+            raise DataError(f"features in {folder} are incomplete: {error}") from error
+
+
+def lead_text(lead: Lead) -> str:
+    """What is read of a lead: title and body."""
+    return f"{lead.title} {lead.body}" if lead.title and lead.body else lead.title or lead.body

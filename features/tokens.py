@@ -1,0 +1,190 @@
+"""Text to tokens: words, Han character n-grams and topics, each named by a 64-bit hash.
+
+rjieba splits the text; everything after that works on one buffer of code points, because a Python
+dictionary look-up a token would cost more than all the rest. Two kinds of tokens share their
+hashes on purpose: the two-character word 停车 and the bigram 停车 are one term.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+import rjieba
+from numpy.typing import NDArray
+
+WORD_SEED = np.uint64(0xCBF29CE484222325)
+TOPIC_SEED = np.uint64(0x84222325CBF29CE4)
+_PRIME = np.uint64(0x100000001B3)
+_MIX = np.uint64(0xFF51AFD7ED558CCD)
+_SHIFT = np.uint64(33)
+
+_SEPARATOR = "\x1f"
+_SEPARATOR_POINT = 0x1F
+_OTHER, _ALPHANUMERIC, _HAN = 0, 1, 2
+_BASIC_PLANE = 0x10000
+_HAN_PLANES = (0x20000, 0x323B0)
+
+
+def character_classes() -> NDArray[np.uint8]:
+    """uint8[65536]: for each code point of the basic plane 2 = Han, 1 = letter or digit, 0 = other.
+
+    Part of the frozen feature state, so that another Unicode version cannot change a vocabulary.
+    """
+    classes = np.array([chr(c).isalnum() for c in range(_BASIC_PLANE)], np.uint8)
+    classes[0x3400:0x4DC0] = _HAN
+    classes[0x4E00:0xA000] = _HAN
+    return classes
+
+
+@dataclass(frozen=True, slots=True)
+class Documents:
+    """n documents as code points, ready for the kernels.
+
+    points: uint32[p], words of all documents, each closed by U+001F.
+    offsets: int64[2n + 1], document i's text is points[offsets[2i] : offsets[2i + 1]] and its
+    topics are points[offsets[2i + 1] : offsets[2i + 2]].
+    """
+
+    points: NDArray[np.uint32]
+    offsets: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.offsets) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class Tokenizer:
+    """How text is split; part of the frozen feature state.
+
+    ngram_min, ngram_max: lengths of Han character n-grams (1-3). maximum_characters: what is
+    beyond is not read, so that one endless body cannot hold up a batch.
+    """
+
+    ngram_min: int = 2
+    ngram_max: int = 2
+    guess_new_words: bool = False
+    maximum_characters: int = 20_000
+
+    def documents(
+        self, texts: Sequence[str], topics: Sequence[Sequence[str]] | None = None
+    ) -> Documents:
+        """Splits n texts (and their topics, when given) into one buffer."""
+        parts: list[str] = []
+        for row, text in enumerate(texts):
+            parts.append(self._words(text))
+            own = topics[row] if topics is not None else ()
+            parts.append(_SEPARATOR.join([*map(normalise_topic, own), ""]) if own else "")
+        offsets = np.zeros(len(parts) + 1, np.int64)
+        np.cumsum([len(part) for part in parts], out=offsets[1:])
+        return Documents(np.frombuffer("".join(parts).encode("utf-32-le"), np.uint32), offsets)
+
+    def _words(self, text: str) -> str:
+        if not text:
+            return ""
+        clean = normalise_text(text[: self.maximum_characters])
+        return _SEPARATOR.join([*rjieba.cut(clean, self.guess_new_words), ""])
+
+
+def normalise_text(text: str) -> str:
+    """Full-width forms folded, lower case; half a surrogate pair (possible in JSON) becomes "?"."""
+    folded = unicodedata.normalize("NFKC", text).lower()
+    try:
+        folded.encode()
+    except UnicodeEncodeError:
+        return folded.encode("utf-8", "replace").decode()
+    return folded
+
+
+def normalise_topic(topic: str) -> str:
+    """A topic as it is compared: like text, without space around it."""
+    return normalise_text(topic).strip()
+
+
+@numba.njit(cache=True, inline="always")
+def _finish(state: np.uint64) -> np.uint64:
+    """FNV-1a leaves similar strings close together; this spreads them over the table."""
+    mixed = (state ^ (state >> _SHIFT)) * _MIX
+    return mixed ^ (mixed >> _SHIFT)
+
+
+@numba.njit(cache=True)
+def scan_text(points, start, stop, classes, ngram_min, ngram_max, hashes, begins, ends):  # type: ignore[no-untyped-def]
+    """Writes hash, first and last place of each token of one text; returns how many there are.
+
+    points uint32, classes uint8[65536]; hashes uint64, begins and ends int64 need room for
+    (stop - start) * (2 + ngram_max - ngram_min) tokens. Words come out when they hold a letter or a
+    digit, or are longer than the n-grams, which stand for the shorter ones.
+    """
+    count = 0
+    state = WORD_SEED
+    word_begin = start
+    alphanumeric = False
+    han = False
+    run = 0  # Han characters in a row, across word boundaries
+    first = start  # where the second to last and the last of them are
+    second = start
+    for place in range(start, stop):
+        point = points[place]
+        if point == _SEPARATOR_POINT:
+            length = place - word_begin
+            if alphanumeric or (han and length > ngram_max):
+                hashes[count] = _finish(state)
+                begins[count] = word_begin
+                ends[count] = place
+                count += 1
+            state = WORD_SEED
+            word_begin = place + 1
+            alphanumeric = False
+            han = False
+            continue
+        kind = _OTHER
+        if point < _BASIC_PLANE:
+            kind = classes[point]
+        elif _HAN_PLANES[0] <= point < _HAN_PLANES[1]:
+            kind = _HAN
+        state = (state ^ np.uint64(point)) * _PRIME
+        if kind != _HAN:
+            run = 0
+            alphanumeric = alphanumeric or kind == _ALPHANUMERIC
+            continue
+        han = True
+        run += 1
+        for n in range(ngram_min, min(ngram_max, run) + 1):
+            gram = WORD_SEED
+            begin = place
+            if n == 3:
+                gram = (gram ^ np.uint64(points[first])) * _PRIME
+                begin = first
+            if n >= 2:
+                gram = (gram ^ np.uint64(points[second])) * _PRIME
+                begin = min(begin, second)
+            hashes[count] = _finish((gram ^ np.uint64(point)) * _PRIME)
+            begins[count] = begin
+            ends[count] = place + 1
+            count += 1
+        first = second
+        second = place
+    return count
+
+
+@numba.njit(cache=True)
+def scan_topics(points, start, stop, hashes, begins, ends):  # type: ignore[no-untyped-def]
+    """Like `scan_text`, for the topics of one document; every topic is one token."""
+    count = 0
+    state = TOPIC_SEED
+    begin = start
+    for place in range(start, stop):
+        if points[place] == _SEPARATOR_POINT:
+            hashes[count] = _finish(state)
+            begins[count] = begin
+            ends[count] = place
+            count += 1
+            state = TOPIC_SEED
+            begin = place + 1
+        else:
+            state = (state ^ np.uint64(points[place])) * _PRIME
+    return count
