@@ -119,7 +119,9 @@ class ListMembersRequest(_message.Message):
     parent: _builtins.str
     """`tenants/{tenant}`."""
     page_size: _builtins.int
-    """At most this many; 0 means 100, at most 1,000."""
+    """At most this many; 0 means 100, at most 1,000. A page may be shorter, even empty, and still
+    have a next one.
+    """
     page_token: _builtins.str
     """`next_page_token` of the page before; every other field but `page_size` as it was."""
     min_revision: _builtins.str
@@ -160,7 +162,7 @@ class ListMembersResponse(_message.Message):
     """Revision that the reply reflects."""
     @_builtins.property
     def members(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Member]:
-        """The members, by name."""
+        """The members."""
 
     def __init__(
         self,
@@ -422,7 +424,9 @@ class ListLeadsRequest(_message.Message):
     parent: _builtins.str
     """`tenants/{tenant}`."""
     page_size: _builtins.int
-    """At most this many; 0 means 100, at most 1,000."""
+    """At most this many; 0 means 100, at most 1,000. A page may be shorter, even empty, and still
+    have a next one.
+    """
     page_token: _builtins.str
     """`next_page_token` of the page before; every other field but `page_size` as it was."""
     min_revision: _builtins.str
@@ -468,7 +472,7 @@ class ListLeadsResponse(_message.Message):
     """Revision that the reply reflects."""
     @_builtins.property
     def leads(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Lead]:
-        """The leads, by name."""
+        """The leads."""
 
     def __init__(
         self,
@@ -729,7 +733,9 @@ class ListOrganizationsRequest(_message.Message):
     parent: _builtins.str
     """`tenants/{tenant}`."""
     page_size: _builtins.int
-    """At most this many; 0 means 100, at most 1,000."""
+    """At most this many; 0 means 100, at most 1,000. A page may be shorter, even empty, and still
+    have a next one.
+    """
     page_token: _builtins.str
     """`next_page_token` of the page before; every other field but `page_size` as it was."""
     min_revision: _builtins.str
@@ -768,7 +774,7 @@ class ListOrganizationsResponse(_message.Message):
     """Revision that the reply reflects."""
     @_builtins.property
     def organizations(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Organization]:
-        """The organizations, by name."""
+        """The organizations."""
 
     def __init__(
         self,
@@ -1028,7 +1034,9 @@ class ListConflictsRequest(_message.Message):
     parent: _builtins.str
     """`tenants/{tenant}/members/{member}`, or `tenants/{tenant}/members/-` for those of all members."""
     page_size: _builtins.int
-    """At most this many; 0 means 100, at most 1,000."""
+    """At most this many; 0 means 100, at most 1,000. A page may be shorter, even empty, and still
+    have a next one.
+    """
     page_token: _builtins.str
     """`next_page_token` of the page before; every other field but `page_size` as it was."""
     min_revision: _builtins.str
@@ -1064,7 +1072,7 @@ class ListConflictsResponse(_message.Message):
     """Revision that the reply reflects."""
     @_builtins.property
     def conflicts(self) -> _containers.RepeatedCompositeFieldContainer[_resources_pb2.Conflict]:
-        """The conflicts, by name."""
+        """The conflicts."""
 
     def __init__(
         self,

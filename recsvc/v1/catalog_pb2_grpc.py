@@ -163,7 +163,8 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListMembers(self, request, context):
-        """Lists members in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+        """Lists members, in no particular order; one that is written meanwhile may come twice.
+        INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -201,7 +202,8 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListLeads(self, request, context):
-        """Lists leads in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+        """Lists leads, in no particular order; one that is written meanwhile may come twice.
+        INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -239,14 +241,16 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListOrganizations(self, request, context):
-        """Lists organizations in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+        """Lists organizations, in no particular order; one that is written meanwhile may come twice.
+        INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateOrganization(self, request, context):
-        """Changes an organization, or creates it with `allow_missing`; otherwise UNKNOWN_ORGANIZATION. Also INVALID_SCHEDULE, INVALID_ORGANIZATION_TREE.
+        """Changes an organization, or creates it with `allow_missing`; otherwise
+        UNKNOWN_ORGANIZATION. INVALID_SCHEDULE, INVALID_ORGANIZATION_TREE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -278,14 +282,17 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ListConflicts(self, request, context):
-        """Lists conflicts in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+        """Lists conflicts, in no particular order; one that is written meanwhile may come twice.
+        INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def UpdateConflict(self, request, context):
-        """Changes a conflict, or creates it with `allow_missing`; otherwise UNKNOWN_CONFLICT. UNKNOWN_MEMBER when there is no such member.
+        """Creates a conflict (`allow_missing`, and an id of `-`), or changes the `reason` of one that is
+        there, otherwise UNKNOWN_CONFLICT. INVALID_MASK when the target would change, since the id
+        follows from it: delete it and create another. UNKNOWN_MEMBER.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -44,7 +44,9 @@ class CatalogServiceStub:
     GetMember: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetMemberRequest, _catalog_pb2.GetMemberResponse]
     """Reads a member. UNKNOWN_MEMBER when there is none."""
     ListMembers: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListMembersRequest, _catalog_pb2.ListMembersResponse]
-    """Lists members in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN."""
+    """Lists members, in no particular order; one that is written meanwhile may come twice.
+    INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+    """
     UpdateMember: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.UpdateMemberRequest, _catalog_pb2.UpdateMemberResponse]
     """Changes a member, or creates it with `allow_missing`; otherwise UNKNOWN_MEMBER."""
     DeleteMember: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.DeleteMemberRequest, _catalog_pb2.DeleteMemberResponse]
@@ -59,7 +61,9 @@ class CatalogServiceStub:
     GetLead: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetLeadRequest, _catalog_pb2.GetLeadResponse]
     """Reads a lead. UNKNOWN_LEAD when there is none."""
     ListLeads: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListLeadsRequest, _catalog_pb2.ListLeadsResponse]
-    """Lists leads in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN."""
+    """Lists leads, in no particular order; one that is written meanwhile may come twice.
+    INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+    """
     UpdateLead: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.UpdateLeadRequest, _catalog_pb2.UpdateLeadResponse]
     """Changes a lead, or creates it with `allow_missing`; otherwise UNKNOWN_LEAD."""
     DeleteLead: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.DeleteLeadRequest, _catalog_pb2.DeleteLeadResponse]
@@ -74,9 +78,13 @@ class CatalogServiceStub:
     GetOrganization: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetOrganizationRequest, _catalog_pb2.GetOrganizationResponse]
     """Reads an organization. UNKNOWN_ORGANIZATION when there is none."""
     ListOrganizations: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListOrganizationsRequest, _catalog_pb2.ListOrganizationsResponse]
-    """Lists organizations in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN."""
+    """Lists organizations, in no particular order; one that is written meanwhile may come twice.
+    INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+    """
     UpdateOrganization: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.UpdateOrganizationRequest, _catalog_pb2.UpdateOrganizationResponse]
-    """Changes an organization, or creates it with `allow_missing`; otherwise UNKNOWN_ORGANIZATION. Also INVALID_SCHEDULE, INVALID_ORGANIZATION_TREE."""
+    """Changes an organization, or creates it with `allow_missing`; otherwise
+    UNKNOWN_ORGANIZATION. INVALID_SCHEDULE, INVALID_ORGANIZATION_TREE.
+    """
     DeleteOrganization: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.DeleteOrganizationRequest, _catalog_pb2.DeleteOrganizationResponse]
     """Deletes an organization. ORGANIZATION_IN_USE while it has children; members and leads that sit on it stay and
     count as without organization.
@@ -90,9 +98,14 @@ class CatalogServiceStub:
     GetConflict: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetConflictRequest, _catalog_pb2.GetConflictResponse]
     """Reads a conflict. UNKNOWN_CONFLICT when there is none."""
     ListConflicts: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.ListConflictsRequest, _catalog_pb2.ListConflictsResponse]
-    """Lists conflicts in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN."""
+    """Lists conflicts, in no particular order; one that is written meanwhile may come twice.
+    INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+    """
     UpdateConflict: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.UpdateConflictRequest, _catalog_pb2.UpdateConflictResponse]
-    """Changes a conflict, or creates it with `allow_missing`; otherwise UNKNOWN_CONFLICT. UNKNOWN_MEMBER when there is no such member."""
+    """Creates a conflict (`allow_missing`, and an id of `-`), or changes the `reason` of one that is
+    there, otherwise UNKNOWN_CONFLICT. INVALID_MASK when the target would change, since the id
+    follows from it: delete it and create another. UNKNOWN_MEMBER.
+    """
     DeleteConflict: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.DeleteConflictRequest, _catalog_pb2.DeleteConflictResponse]
     """Deletes a conflict. The lead may be offered again.
     UNKNOWN_CONFLICT when there is none and `allow_missing` is not set.
@@ -119,7 +132,9 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     GetMember: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetMemberRequest, _catalog_pb2.GetMemberResponse]  # type: ignore[assignment]
     """Reads a member. UNKNOWN_MEMBER when there is none."""
     ListMembers: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListMembersRequest, _catalog_pb2.ListMembersResponse]  # type: ignore[assignment]
-    """Lists members in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN."""
+    """Lists members, in no particular order; one that is written meanwhile may come twice.
+    INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+    """
     UpdateMember: _aio.UnaryUnaryMultiCallable[_catalog_pb2.UpdateMemberRequest, _catalog_pb2.UpdateMemberResponse]  # type: ignore[assignment]
     """Changes a member, or creates it with `allow_missing`; otherwise UNKNOWN_MEMBER."""
     DeleteMember: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteMemberRequest, _catalog_pb2.DeleteMemberResponse]  # type: ignore[assignment]
@@ -134,7 +149,9 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     GetLead: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetLeadRequest, _catalog_pb2.GetLeadResponse]  # type: ignore[assignment]
     """Reads a lead. UNKNOWN_LEAD when there is none."""
     ListLeads: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListLeadsRequest, _catalog_pb2.ListLeadsResponse]  # type: ignore[assignment]
-    """Lists leads in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN."""
+    """Lists leads, in no particular order; one that is written meanwhile may come twice.
+    INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+    """
     UpdateLead: _aio.UnaryUnaryMultiCallable[_catalog_pb2.UpdateLeadRequest, _catalog_pb2.UpdateLeadResponse]  # type: ignore[assignment]
     """Changes a lead, or creates it with `allow_missing`; otherwise UNKNOWN_LEAD."""
     DeleteLead: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteLeadRequest, _catalog_pb2.DeleteLeadResponse]  # type: ignore[assignment]
@@ -149,9 +166,13 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     GetOrganization: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetOrganizationRequest, _catalog_pb2.GetOrganizationResponse]  # type: ignore[assignment]
     """Reads an organization. UNKNOWN_ORGANIZATION when there is none."""
     ListOrganizations: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListOrganizationsRequest, _catalog_pb2.ListOrganizationsResponse]  # type: ignore[assignment]
-    """Lists organizations in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN."""
+    """Lists organizations, in no particular order; one that is written meanwhile may come twice.
+    INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+    """
     UpdateOrganization: _aio.UnaryUnaryMultiCallable[_catalog_pb2.UpdateOrganizationRequest, _catalog_pb2.UpdateOrganizationResponse]  # type: ignore[assignment]
-    """Changes an organization, or creates it with `allow_missing`; otherwise UNKNOWN_ORGANIZATION. Also INVALID_SCHEDULE, INVALID_ORGANIZATION_TREE."""
+    """Changes an organization, or creates it with `allow_missing`; otherwise
+    UNKNOWN_ORGANIZATION. INVALID_SCHEDULE, INVALID_ORGANIZATION_TREE.
+    """
     DeleteOrganization: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteOrganizationRequest, _catalog_pb2.DeleteOrganizationResponse]  # type: ignore[assignment]
     """Deletes an organization. ORGANIZATION_IN_USE while it has children; members and leads that sit on it stay and
     count as without organization.
@@ -165,9 +186,14 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     GetConflict: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetConflictRequest, _catalog_pb2.GetConflictResponse]  # type: ignore[assignment]
     """Reads a conflict. UNKNOWN_CONFLICT when there is none."""
     ListConflicts: _aio.UnaryUnaryMultiCallable[_catalog_pb2.ListConflictsRequest, _catalog_pb2.ListConflictsResponse]  # type: ignore[assignment]
-    """Lists conflicts in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN."""
+    """Lists conflicts, in no particular order; one that is written meanwhile may come twice.
+    INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+    """
     UpdateConflict: _aio.UnaryUnaryMultiCallable[_catalog_pb2.UpdateConflictRequest, _catalog_pb2.UpdateConflictResponse]  # type: ignore[assignment]
-    """Changes a conflict, or creates it with `allow_missing`; otherwise UNKNOWN_CONFLICT. UNKNOWN_MEMBER when there is no such member."""
+    """Creates a conflict (`allow_missing`, and an id of `-`), or changes the `reason` of one that is
+    there, otherwise UNKNOWN_CONFLICT. INVALID_MASK when the target would change, since the id
+    follows from it: delete it and create another. UNKNOWN_MEMBER.
+    """
     DeleteConflict: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteConflictRequest, _catalog_pb2.DeleteConflictResponse]  # type: ignore[assignment]
     """Deletes a conflict. The lead may be offered again.
     UNKNOWN_CONFLICT when there is none and `allow_missing` is not set.
@@ -203,7 +229,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.ListMembersRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ListMembersResponse, _abc.Awaitable[_catalog_pb2.ListMembersResponse]]:
-        """Lists members in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN."""
+        """Lists members, in no particular order; one that is written meanwhile may come twice.
+        INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+        """
 
     @_abc_1.abstractmethod
     def UpdateMember(
@@ -248,7 +276,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.ListLeadsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ListLeadsResponse, _abc.Awaitable[_catalog_pb2.ListLeadsResponse]]:
-        """Lists leads in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN."""
+        """Lists leads, in no particular order; one that is written meanwhile may come twice.
+        INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+        """
 
     @_abc_1.abstractmethod
     def UpdateLead(
@@ -293,7 +323,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.ListOrganizationsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ListOrganizationsResponse, _abc.Awaitable[_catalog_pb2.ListOrganizationsResponse]]:
-        """Lists organizations in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN."""
+        """Lists organizations, in no particular order; one that is written meanwhile may come twice.
+        INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+        """
 
     @_abc_1.abstractmethod
     def UpdateOrganization(
@@ -301,7 +333,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.UpdateOrganizationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.UpdateOrganizationResponse, _abc.Awaitable[_catalog_pb2.UpdateOrganizationResponse]]:
-        """Changes an organization, or creates it with `allow_missing`; otherwise UNKNOWN_ORGANIZATION. Also INVALID_SCHEDULE, INVALID_ORGANIZATION_TREE."""
+        """Changes an organization, or creates it with `allow_missing`; otherwise
+        UNKNOWN_ORGANIZATION. INVALID_SCHEDULE, INVALID_ORGANIZATION_TREE.
+        """
 
     @_abc_1.abstractmethod
     def DeleteOrganization(
@@ -339,7 +373,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.ListConflictsRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ListConflictsResponse, _abc.Awaitable[_catalog_pb2.ListConflictsResponse]]:
-        """Lists conflicts in the order of their names. INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN."""
+        """Lists conflicts, in no particular order; one that is written meanwhile may come twice.
+        INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN.
+        """
 
     @_abc_1.abstractmethod
     def UpdateConflict(
@@ -347,7 +383,10 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.UpdateConflictRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.UpdateConflictResponse, _abc.Awaitable[_catalog_pb2.UpdateConflictResponse]]:
-        """Changes a conflict, or creates it with `allow_missing`; otherwise UNKNOWN_CONFLICT. UNKNOWN_MEMBER when there is no such member."""
+        """Creates a conflict (`allow_missing`, and an id of `-`), or changes the `reason` of one that is
+        there, otherwise UNKNOWN_CONFLICT. INVALID_MASK when the target would change, since the id
+        follows from it: delete it and create another. UNKNOWN_MEMBER.
+        """
 
     @_abc_1.abstractmethod
     def DeleteConflict(

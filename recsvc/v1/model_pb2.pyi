@@ -341,16 +341,20 @@ class ActivateModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     NAME_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
     """Its name."""
+    reason: _builtins.str
+    """Why, for the auditor; at most 1,000 characters. TEXT_TOO_LONG."""
     def __init__(
         self,
         *,
         name: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["name", b"name", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -391,16 +395,20 @@ class RollbackModelRequest(_message.Message):
     DESCRIPTOR: _descriptor.Descriptor
 
     PARENT_FIELD_NUMBER: _builtins.int
+    REASON_FIELD_NUMBER: _builtins.int
     parent: _builtins.str
     """`tenants/{tenant}`."""
+    reason: _builtins.str
+    """Why, for the auditor; at most 1,000 characters. TEXT_TOO_LONG."""
     def __init__(
         self,
         *,
         parent: _builtins.str = ...,
+        reason: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["parent", b"parent", "reason", b"reason"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -458,29 +466,29 @@ Global___ListWorkersRequest: _TypeAlias = ListWorkersRequest  # noqa: Y015
 
 @_typing.final
 class ListWorkersResponse(_message.Message):
-    """The workers."""
+    """The workers, and how safe the store is."""
 
     DESCRIPTOR: _descriptor.Descriptor
 
     WORKERS_FIELD_NUMBER: _builtins.int
-    STORE_PERSISTENCE_FIELD_NUMBER: _builtins.int
-    store_persistence: _builtins.str
-    """What the store promises for a power loss, as it reported at start:
-    `appendonly yes, appendfsync everysec`.
-    """
+    DURABILITY_FIELD_NUMBER: _builtins.int
     @_builtins.property
     def workers(self) -> _containers.RepeatedCompositeFieldContainer[Global___WorkerStatus]:
-        """Those that have reported within the last 30 seconds, by name."""
+        """Those whose last report is not too old, by name."""
+
+    @_builtins.property
+    def durability(self) -> Global___StoreDurability:
+        """What the store's persistence settings promise."""
 
     def __init__(
         self,
         *,
         workers: _abc.Iterable[Global___WorkerStatus] | None = ...,
-        store_persistence: _builtins.str = ...,
+        durability: Global___StoreDurability | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["durability", b"durability"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["store_persistence", b"store_persistence", "workers", b"workers"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["durability", b"durability", "workers", b"workers"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -498,24 +506,21 @@ class WorkerStatus(_message.Message):
     REVISION_FIELD_NUMBER: _builtins.int
     START_TIME_FIELD_NUMBER: _builtins.int
     REPORT_TIME_FIELD_NUMBER: _builtins.int
-    MEMBER_COUNT_FIELD_NUMBER: _builtins.int
-    LEAD_COUNT_FIELD_NUMBER: _builtins.int
-    DELTA_COUNT_FIELD_NUMBER: _builtins.int
+    HOST_FIELD_NUMBER: _builtins.int
+    PROCESS_ID_FIELD_NUMBER: _builtins.int
     PROBLEM_FIELD_NUMBER: _builtins.int
     worker: _builtins.str
-    """Its name: host, process id and start, joined by `-`."""
+    """Its name, unique among the workers of the store."""
     serving: _builtins.bool
     """Whether it answers requests (its health is SERVING)."""
     model: _builtins.str
     """The model it serves; empty while it has none."""
     revision: _builtins.str
     """Revision it has seen."""
-    member_count: _builtins.int
-    """Members in its snapshot."""
-    lead_count: _builtins.int
-    """Leads in its snapshot."""
-    delta_count: _builtins.int
-    """Members and leads in its delta, that is, changed since the model was trained."""
+    host: _builtins.str
+    """Machine it runs on."""
+    process_id: _builtins.int
+    """Its process on that machine."""
     problem: _builtins.str
     """Why it does not serve the active model (a damaged bundle, say), in English; empty when it does."""
     @_builtins.property
@@ -535,15 +540,60 @@ class WorkerStatus(_message.Message):
         revision: _builtins.str = ...,
         start_time: _timestamp_pb2.Timestamp | None = ...,
         report_time: _timestamp_pb2.Timestamp | None = ...,
-        member_count: _builtins.int = ...,
-        lead_count: _builtins.int = ...,
-        delta_count: _builtins.int = ...,
+        host: _builtins.str = ...,
+        process_id: _builtins.int = ...,
         problem: _builtins.str = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["report_time", b"report_time", "start_time", b"start_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["delta_count", b"delta_count", "lead_count", b"lead_count", "member_count", b"member_count", "model", b"model", "problem", b"problem", "report_time", b"report_time", "revision", b"revision", "serving", b"serving", "start_time", b"start_time", "worker", b"worker"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["host", b"host", "model", b"model", "problem", b"problem", "process_id", b"process_id", "report_time", b"report_time", "revision", b"revision", "serving", b"serving", "start_time", b"start_time", "worker", b"worker"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___WorkerStatus: _TypeAlias = WorkerStatus  # noqa: Y015
+
+@_typing.final
+class StoreDurability(_message.Message):
+    """What the store promises about acknowledged writes when a machine loses power."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    SERVER_FIELD_NUMBER: _builtins.int
+    DURABLE_FIELD_NUMBER: _builtins.int
+    APPEND_ONLY_FIELD_NUMBER: _builtins.int
+    APPEND_FSYNC_FIELD_NUMBER: _builtins.int
+    LOSES_FIELD_NUMBER: _builtins.int
+    WARNINGS_FIELD_NUMBER: _builtins.int
+    server: _builtins.str
+    """Product and version: `valkey 9.0.1`."""
+    durable: _builtins.bool
+    """Whether everything acknowledged survives a power loss of one server."""
+    append_only: _builtins.bool
+    """Whether it keeps an append-only file; absent when it does not tell."""
+    append_fsync: _builtins.str
+    """When that file is flushed to disk: `always`, `everysec`, `no`; empty when it does not tell."""
+    loses: _builtins.str
+    """What a crash may cost, in words."""
+    @_builtins.property
+    def warnings(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Settings that endanger records, such as an eviction policy, and what to change."""
+
+    def __init__(
+        self,
+        *,
+        server: _builtins.str = ...,
+        durable: _builtins.bool = ...,
+        append_only: _builtins.bool | None = ...,
+        append_fsync: _builtins.str = ...,
+        loses: _builtins.str = ...,
+        warnings: _abc.Iterable[_builtins.str] | None = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_append_only", b"_append_only", "append_only", b"append_only"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_append_only", b"_append_only", "append_fsync", b"append_fsync", "append_only", b"append_only", "durable", b"durable", "loses", b"loses", "server", b"server", "warnings", b"warnings"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    _WhichOneofReturnType__append_only: _TypeAlias = _typing.Literal["append_only"]  # noqa: Y015
+    _WhichOneofArgType__append_only: _TypeAlias = _typing.Literal["_append_only", b"_append_only"]  # noqa: Y015
+    def WhichOneof(self, oneof_group: _WhichOneofArgType__append_only) -> _WhichOneofReturnType__append_only | None: ...
+
+Global___StoreDurability: _TypeAlias = StoreDurability  # noqa: Y015

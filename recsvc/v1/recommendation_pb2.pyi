@@ -131,28 +131,28 @@ class _FilterReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_FilterRe
     DESCRIPTOR: _descriptor.EnumDescriptor
     FILTER_REASON_UNSPECIFIED: _FilterReason.ValueType  # 0
     """Nothing stands against the pair."""
-    FILTER_REASON_CLOSED: _FilterReason.ValueType  # 1
+    FILTER_REASON_NOT_FOUND: _FilterReason.ValueType  # 1
+    """There is no such member or lead, or not any more."""
+    FILTER_REASON_CLOSED: _FilterReason.ValueType  # 2
     """The lead is closed or withdrawn."""
-    FILTER_REASON_CAPACITY: _FilterReason.ValueType  # 2
+    FILTER_REASON_CAPACITY: _FilterReason.ValueType  # 3
     """The lead's claims have reached its capacity, or its state is CLAIMED."""
-    FILTER_REASON_AUTHOR: _FilterReason.ValueType  # 3
+    FILTER_REASON_AUTHOR: _FilterReason.ValueType  # 4
     """The member is the lead's author."""
-    FILTER_REASON_CONFLICT: _FilterReason.ValueType  # 4
+    FILTER_REASON_CONFLICT: _FilterReason.ValueType  # 5
     """A recusal (回避) is on record."""
-    FILTER_REASON_JURISDICTION: _FilterReason.ValueType  # 5
+    FILTER_REASON_JURISDICTION: _FilterReason.ValueType  # 6
     """The organization's jurisdiction rule does not reach the lead."""
-    FILTER_REASON_DISMISSED: _FilterReason.ValueType  # 6
-    """The member dismissed the lead."""
-    FILTER_REASON_ALREADY_TAKEN: _FilterReason.ValueType  # 7
-    """The member has or had the lead already (claimed, released, transferred or resolved it)."""
-    FILTER_REASON_INACTIVE: _FilterReason.ValueType  # 8
+    FILTER_REASON_INACTIVE: _FilterReason.ValueType  # 7
     """The member is not active."""
-    FILTER_REASON_SEE_LESS: _FilterReason.ValueType  # 9
+    FILTER_REASON_DISMISSED: _FilterReason.ValueType  # 8
+    """The member dismissed the lead."""
+    FILTER_REASON_ALREADY_TAKEN: _FilterReason.ValueType  # 9
+    """The member has or had the lead already (claimed, released, transferred or resolved it)."""
+    FILTER_REASON_SEE_LESS: _FilterReason.ValueType  # 10
     """The member asked to see less of this."""
-    FILTER_REASON_NOT_ELIGIBLE: _FilterReason.ValueType  # 10
+    FILTER_REASON_NOT_ELIGIBLE: _FilterReason.ValueType  # 11
     """The request's `eligibility` leaves the pair out."""
-    FILTER_REASON_NOT_FOUND: _FilterReason.ValueType  # 11
-    """There is no such member or lead."""
     FILTER_REASON_NOT_YET_CREATED: _FilterReason.ValueType  # 12
     """The lead did not exist yet at `as_of_time`."""
     FILTER_REASON_NOT_RETRIEVED: _FilterReason.ValueType  # 13
@@ -163,28 +163,28 @@ class FilterReason(_FilterReason, metaclass=_FilterReasonEnumTypeWrapper):
 
 FILTER_REASON_UNSPECIFIED: FilterReason.ValueType  # 0
 """Nothing stands against the pair."""
-FILTER_REASON_CLOSED: FilterReason.ValueType  # 1
+FILTER_REASON_NOT_FOUND: FilterReason.ValueType  # 1
+"""There is no such member or lead, or not any more."""
+FILTER_REASON_CLOSED: FilterReason.ValueType  # 2
 """The lead is closed or withdrawn."""
-FILTER_REASON_CAPACITY: FilterReason.ValueType  # 2
+FILTER_REASON_CAPACITY: FilterReason.ValueType  # 3
 """The lead's claims have reached its capacity, or its state is CLAIMED."""
-FILTER_REASON_AUTHOR: FilterReason.ValueType  # 3
+FILTER_REASON_AUTHOR: FilterReason.ValueType  # 4
 """The member is the lead's author."""
-FILTER_REASON_CONFLICT: FilterReason.ValueType  # 4
+FILTER_REASON_CONFLICT: FilterReason.ValueType  # 5
 """A recusal (回避) is on record."""
-FILTER_REASON_JURISDICTION: FilterReason.ValueType  # 5
+FILTER_REASON_JURISDICTION: FilterReason.ValueType  # 6
 """The organization's jurisdiction rule does not reach the lead."""
-FILTER_REASON_DISMISSED: FilterReason.ValueType  # 6
-"""The member dismissed the lead."""
-FILTER_REASON_ALREADY_TAKEN: FilterReason.ValueType  # 7
-"""The member has or had the lead already (claimed, released, transferred or resolved it)."""
-FILTER_REASON_INACTIVE: FilterReason.ValueType  # 8
+FILTER_REASON_INACTIVE: FilterReason.ValueType  # 7
 """The member is not active."""
-FILTER_REASON_SEE_LESS: FilterReason.ValueType  # 9
+FILTER_REASON_DISMISSED: FilterReason.ValueType  # 8
+"""The member dismissed the lead."""
+FILTER_REASON_ALREADY_TAKEN: FilterReason.ValueType  # 9
+"""The member has or had the lead already (claimed, released, transferred or resolved it)."""
+FILTER_REASON_SEE_LESS: FilterReason.ValueType  # 10
 """The member asked to see less of this."""
-FILTER_REASON_NOT_ELIGIBLE: FilterReason.ValueType  # 10
+FILTER_REASON_NOT_ELIGIBLE: FilterReason.ValueType  # 11
 """The request's `eligibility` leaves the pair out."""
-FILTER_REASON_NOT_FOUND: FilterReason.ValueType  # 11
-"""There is no such member or lead."""
 FILTER_REASON_NOT_YET_CREATED: FilterReason.ValueType  # 12
 """The lead did not exist yet at `as_of_time`."""
 FILTER_REASON_NOT_RETRIEVED: FilterReason.ValueType  # 13

@@ -409,8 +409,8 @@ class Conflict(_message.Message):
     ORGANIZATION_FIELD_NUMBER: _builtins.int
     REASON_FIELD_NUMBER: _builtins.int
     name: _builtins.str
-    """`tenants/{tenant}/members/{member}/conflicts/{conflict}`. An id of `-` when written asks the
-    service to derive the id from the target, so that writing it again changes nothing.
+    """`tenants/{tenant}/members/{member}/conflicts/{conflict}`. The service derives the id from the
+    target, so that writing the same twice is one conflict: write `-` in its place.
     """
     lead: _builtins.str
     """One lead."""
