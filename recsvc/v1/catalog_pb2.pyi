@@ -196,8 +196,8 @@ class UpdateMemberRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Fields to set; one that is listed and absent in `member` is cleared. Empty means every field that
-        is set in `member`, `*` means all.
+        """Fields to set; one that is listed and absent in `member` is cleared. Empty means every field
+        that is set in `member`, `*` means all.
         """
 
     def __init__(
@@ -808,8 +808,8 @@ class UpdateOrganizationRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Fields to set; one that is listed and absent in `organization` is cleared. Empty means every field that
-        is set in `organization`, `*` means all.
+        """Fields to set; one that is listed and absent in `organization` is cleared. Empty means every
+        field that is set in `organization`, `*` means all.
         """
 
     def __init__(
@@ -1106,8 +1106,8 @@ class UpdateConflictRequest(_message.Message):
 
     @_builtins.property
     def update_mask(self) -> _field_mask_pb2.FieldMask:
-        """Fields to set; one that is listed and absent in `conflict` is cleared. Empty means every field that
-        is set in `conflict`, `*` means all.
+        """Fields to set; one that is listed and absent in `conflict` is cleared. Empty means every field
+        that is set in `conflict`, `*` means all.
         """
 
     def __init__(

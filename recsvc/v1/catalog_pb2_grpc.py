@@ -178,17 +178,18 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteMember(self, request, context):
-        """Deletes a member. The member's conflicts go with it; events stay in the archive until its time is over.
-        UNKNOWN_MEMBER when there is none and `allow_missing` is not set.
+        """Deletes a member. The member's conflicts go with it; events stay in the archive until its time
+        is over. UNKNOWN_MEMBER when there is none and `allow_missing` is not set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportMembers(self, request_iterator, context):
-        """Writes many members: each row replaces the member of that name as a whole, or creates it (fields that
-        only the service sets are kept). Rows that cannot be used are reported, the others are
-        written; what was written stays when the stream breaks off, and sending it again does no harm.
+        """Writes many members: each row replaces the member of that name as a whole, or creates it
+        (fields that only the service sets are kept). Rows that cannot be used are reported, the others
+        are written; what was written stays when the stream breaks off, and sending it again does no
+        harm.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -217,16 +218,16 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteLead(self, request, context):
-        """Deletes a lead. It is offered to nobody from then on; events stay in the archive until its time is over.
-        UNKNOWN_LEAD when there is none and `allow_missing` is not set.
+        """Deletes a lead. It is offered to nobody from then on; events stay in the archive until its time
+        is over. UNKNOWN_LEAD when there is none and `allow_missing` is not set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportLeads(self, request_iterator, context):
-        """Writes many leads: each row replaces the lead of that name as a whole, or creates it (fields that
-        only the service sets are kept). Rows that cannot be used are reported, the others are
+        """Writes many leads: each row replaces the lead of that name as a whole, or creates it (fields
+        that only the service sets are kept). Rows that cannot be used are reported, the others are
         written; what was written stays when the stream breaks off, and sending it again does no harm.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -257,18 +258,19 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def DeleteOrganization(self, request, context):
-        """Deletes an organization. ORGANIZATION_IN_USE while it has children; members and leads that sit on it stay and
-        count as without organization.
-        UNKNOWN_ORGANIZATION when there is none and `allow_missing` is not set.
+        """Deletes an organization. ORGANIZATION_IN_USE while it has children; members and leads that sit
+        on it stay and count as without organization. UNKNOWN_ORGANIZATION when there is none and
+        `allow_missing` is not set.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def ImportOrganizations(self, request_iterator, context):
-        """Writes many organizations: each row replaces the organization of that name as a whole, or creates it (fields that
-        only the service sets are kept). Rows that cannot be used are reported, the others are
-        written; what was written stays when the stream breaks off, and sending it again does no harm.
+        """Writes many organizations: each row replaces the organization of that name as a whole, or
+        creates it (fields that only the service sets are kept). Rows that cannot be used are reported,
+        the others are written; what was written stays when the stream breaks off, and sending it again
+        does no harm.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -307,9 +309,10 @@ class CatalogServiceServicer:
         raise NotImplementedError('Method not implemented!')
 
     def ImportConflicts(self, request_iterator, context):
-        """Writes many conflicts: each row replaces the conflict of that name as a whole, or creates it (fields that
-        only the service sets are kept). Rows that cannot be used are reported, the others are
-        written; what was written stays when the stream breaks off, and sending it again does no harm.
+        """Writes many conflicts: each row replaces the conflict of that name as a whole, or creates it
+        (fields that only the service sets are kept). Rows that cannot be used are reported, the others
+        are written; what was written stays when the stream breaks off, and sending it again does no
+        harm.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

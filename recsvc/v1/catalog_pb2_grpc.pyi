@@ -50,13 +50,14 @@ class CatalogServiceStub:
     UpdateMember: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.UpdateMemberRequest, _catalog_pb2.UpdateMemberResponse]
     """Changes a member, or creates it with `allow_missing`; otherwise UNKNOWN_MEMBER."""
     DeleteMember: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.DeleteMemberRequest, _catalog_pb2.DeleteMemberResponse]
-    """Deletes a member. The member's conflicts go with it; events stay in the archive until its time is over.
-    UNKNOWN_MEMBER when there is none and `allow_missing` is not set.
+    """Deletes a member. The member's conflicts go with it; events stay in the archive until its time
+    is over. UNKNOWN_MEMBER when there is none and `allow_missing` is not set.
     """
     ImportMembers: _grpc.StreamUnaryMultiCallable[_catalog_pb2.ImportMembersRequest, _catalog_pb2.ImportMembersResponse]
-    """Writes many members: each row replaces the member of that name as a whole, or creates it (fields that
-    only the service sets are kept). Rows that cannot be used are reported, the others are
-    written; what was written stays when the stream breaks off, and sending it again does no harm.
+    """Writes many members: each row replaces the member of that name as a whole, or creates it
+    (fields that only the service sets are kept). Rows that cannot be used are reported, the others
+    are written; what was written stays when the stream breaks off, and sending it again does no
+    harm.
     """
     GetLead: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetLeadRequest, _catalog_pb2.GetLeadResponse]
     """Reads a lead. UNKNOWN_LEAD when there is none."""
@@ -67,12 +68,12 @@ class CatalogServiceStub:
     UpdateLead: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.UpdateLeadRequest, _catalog_pb2.UpdateLeadResponse]
     """Changes a lead, or creates it with `allow_missing`; otherwise UNKNOWN_LEAD."""
     DeleteLead: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.DeleteLeadRequest, _catalog_pb2.DeleteLeadResponse]
-    """Deletes a lead. It is offered to nobody from then on; events stay in the archive until its time is over.
-    UNKNOWN_LEAD when there is none and `allow_missing` is not set.
+    """Deletes a lead. It is offered to nobody from then on; events stay in the archive until its time
+    is over. UNKNOWN_LEAD when there is none and `allow_missing` is not set.
     """
     ImportLeads: _grpc.StreamUnaryMultiCallable[_catalog_pb2.ImportLeadsRequest, _catalog_pb2.ImportLeadsResponse]
-    """Writes many leads: each row replaces the lead of that name as a whole, or creates it (fields that
-    only the service sets are kept). Rows that cannot be used are reported, the others are
+    """Writes many leads: each row replaces the lead of that name as a whole, or creates it (fields
+    that only the service sets are kept). Rows that cannot be used are reported, the others are
     written; what was written stays when the stream breaks off, and sending it again does no harm.
     """
     GetOrganization: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetOrganizationRequest, _catalog_pb2.GetOrganizationResponse]
@@ -86,14 +87,15 @@ class CatalogServiceStub:
     UNKNOWN_ORGANIZATION. INVALID_SCHEDULE, INVALID_ORGANIZATION_TREE.
     """
     DeleteOrganization: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.DeleteOrganizationRequest, _catalog_pb2.DeleteOrganizationResponse]
-    """Deletes an organization. ORGANIZATION_IN_USE while it has children; members and leads that sit on it stay and
-    count as without organization.
-    UNKNOWN_ORGANIZATION when there is none and `allow_missing` is not set.
+    """Deletes an organization. ORGANIZATION_IN_USE while it has children; members and leads that sit
+    on it stay and count as without organization. UNKNOWN_ORGANIZATION when there is none and
+    `allow_missing` is not set.
     """
     ImportOrganizations: _grpc.StreamUnaryMultiCallable[_catalog_pb2.ImportOrganizationsRequest, _catalog_pb2.ImportOrganizationsResponse]
-    """Writes many organizations: each row replaces the organization of that name as a whole, or creates it (fields that
-    only the service sets are kept). Rows that cannot be used are reported, the others are
-    written; what was written stays when the stream breaks off, and sending it again does no harm.
+    """Writes many organizations: each row replaces the organization of that name as a whole, or
+    creates it (fields that only the service sets are kept). Rows that cannot be used are reported,
+    the others are written; what was written stays when the stream breaks off, and sending it again
+    does no harm.
     """
     GetConflict: _grpc.UnaryUnaryMultiCallable[_catalog_pb2.GetConflictRequest, _catalog_pb2.GetConflictResponse]
     """Reads a conflict. UNKNOWN_CONFLICT when there is none."""
@@ -111,9 +113,10 @@ class CatalogServiceStub:
     UNKNOWN_CONFLICT when there is none and `allow_missing` is not set.
     """
     ImportConflicts: _grpc.StreamUnaryMultiCallable[_catalog_pb2.ImportConflictsRequest, _catalog_pb2.ImportConflictsResponse]
-    """Writes many conflicts: each row replaces the conflict of that name as a whole, or creates it (fields that
-    only the service sets are kept). Rows that cannot be used are reported, the others are
-    written; what was written stays when the stream breaks off, and sending it again does no harm.
+    """Writes many conflicts: each row replaces the conflict of that name as a whole, or creates it
+    (fields that only the service sets are kept). Rows that cannot be used are reported, the others
+    are written; what was written stays when the stream breaks off, and sending it again does no
+    harm.
     """
 
 @_typing.type_check_only
@@ -138,13 +141,14 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     UpdateMember: _aio.UnaryUnaryMultiCallable[_catalog_pb2.UpdateMemberRequest, _catalog_pb2.UpdateMemberResponse]  # type: ignore[assignment]
     """Changes a member, or creates it with `allow_missing`; otherwise UNKNOWN_MEMBER."""
     DeleteMember: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteMemberRequest, _catalog_pb2.DeleteMemberResponse]  # type: ignore[assignment]
-    """Deletes a member. The member's conflicts go with it; events stay in the archive until its time is over.
-    UNKNOWN_MEMBER when there is none and `allow_missing` is not set.
+    """Deletes a member. The member's conflicts go with it; events stay in the archive until its time
+    is over. UNKNOWN_MEMBER when there is none and `allow_missing` is not set.
     """
     ImportMembers: _aio.StreamUnaryMultiCallable[_catalog_pb2.ImportMembersRequest, _catalog_pb2.ImportMembersResponse]  # type: ignore[assignment]
-    """Writes many members: each row replaces the member of that name as a whole, or creates it (fields that
-    only the service sets are kept). Rows that cannot be used are reported, the others are
-    written; what was written stays when the stream breaks off, and sending it again does no harm.
+    """Writes many members: each row replaces the member of that name as a whole, or creates it
+    (fields that only the service sets are kept). Rows that cannot be used are reported, the others
+    are written; what was written stays when the stream breaks off, and sending it again does no
+    harm.
     """
     GetLead: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetLeadRequest, _catalog_pb2.GetLeadResponse]  # type: ignore[assignment]
     """Reads a lead. UNKNOWN_LEAD when there is none."""
@@ -155,12 +159,12 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     UpdateLead: _aio.UnaryUnaryMultiCallable[_catalog_pb2.UpdateLeadRequest, _catalog_pb2.UpdateLeadResponse]  # type: ignore[assignment]
     """Changes a lead, or creates it with `allow_missing`; otherwise UNKNOWN_LEAD."""
     DeleteLead: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteLeadRequest, _catalog_pb2.DeleteLeadResponse]  # type: ignore[assignment]
-    """Deletes a lead. It is offered to nobody from then on; events stay in the archive until its time is over.
-    UNKNOWN_LEAD when there is none and `allow_missing` is not set.
+    """Deletes a lead. It is offered to nobody from then on; events stay in the archive until its time
+    is over. UNKNOWN_LEAD when there is none and `allow_missing` is not set.
     """
     ImportLeads: _aio.StreamUnaryMultiCallable[_catalog_pb2.ImportLeadsRequest, _catalog_pb2.ImportLeadsResponse]  # type: ignore[assignment]
-    """Writes many leads: each row replaces the lead of that name as a whole, or creates it (fields that
-    only the service sets are kept). Rows that cannot be used are reported, the others are
+    """Writes many leads: each row replaces the lead of that name as a whole, or creates it (fields
+    that only the service sets are kept). Rows that cannot be used are reported, the others are
     written; what was written stays when the stream breaks off, and sending it again does no harm.
     """
     GetOrganization: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetOrganizationRequest, _catalog_pb2.GetOrganizationResponse]  # type: ignore[assignment]
@@ -174,14 +178,15 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     UNKNOWN_ORGANIZATION. INVALID_SCHEDULE, INVALID_ORGANIZATION_TREE.
     """
     DeleteOrganization: _aio.UnaryUnaryMultiCallable[_catalog_pb2.DeleteOrganizationRequest, _catalog_pb2.DeleteOrganizationResponse]  # type: ignore[assignment]
-    """Deletes an organization. ORGANIZATION_IN_USE while it has children; members and leads that sit on it stay and
-    count as without organization.
-    UNKNOWN_ORGANIZATION when there is none and `allow_missing` is not set.
+    """Deletes an organization. ORGANIZATION_IN_USE while it has children; members and leads that sit
+    on it stay and count as without organization. UNKNOWN_ORGANIZATION when there is none and
+    `allow_missing` is not set.
     """
     ImportOrganizations: _aio.StreamUnaryMultiCallable[_catalog_pb2.ImportOrganizationsRequest, _catalog_pb2.ImportOrganizationsResponse]  # type: ignore[assignment]
-    """Writes many organizations: each row replaces the organization of that name as a whole, or creates it (fields that
-    only the service sets are kept). Rows that cannot be used are reported, the others are
-    written; what was written stays when the stream breaks off, and sending it again does no harm.
+    """Writes many organizations: each row replaces the organization of that name as a whole, or
+    creates it (fields that only the service sets are kept). Rows that cannot be used are reported,
+    the others are written; what was written stays when the stream breaks off, and sending it again
+    does no harm.
     """
     GetConflict: _aio.UnaryUnaryMultiCallable[_catalog_pb2.GetConflictRequest, _catalog_pb2.GetConflictResponse]  # type: ignore[assignment]
     """Reads a conflict. UNKNOWN_CONFLICT when there is none."""
@@ -199,9 +204,10 @@ class CatalogServiceAsyncStub(CatalogServiceStub):
     UNKNOWN_CONFLICT when there is none and `allow_missing` is not set.
     """
     ImportConflicts: _aio.StreamUnaryMultiCallable[_catalog_pb2.ImportConflictsRequest, _catalog_pb2.ImportConflictsResponse]  # type: ignore[assignment]
-    """Writes many conflicts: each row replaces the conflict of that name as a whole, or creates it (fields that
-    only the service sets are kept). Rows that cannot be used are reported, the others are
-    written; what was written stays when the stream breaks off, and sending it again does no harm.
+    """Writes many conflicts: each row replaces the conflict of that name as a whole, or creates it
+    (fields that only the service sets are kept). Rows that cannot be used are reported, the others
+    are written; what was written stays when the stream breaks off, and sending it again does no
+    harm.
     """
 
 class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
@@ -247,8 +253,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.DeleteMemberRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.DeleteMemberResponse, _abc.Awaitable[_catalog_pb2.DeleteMemberResponse]]:
-        """Deletes a member. The member's conflicts go with it; events stay in the archive until its time is over.
-        UNKNOWN_MEMBER when there is none and `allow_missing` is not set.
+        """Deletes a member. The member's conflicts go with it; events stay in the archive until its time
+        is over. UNKNOWN_MEMBER when there is none and `allow_missing` is not set.
         """
 
     @_abc_1.abstractmethod
@@ -257,9 +263,10 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_catalog_pb2.ImportMembersRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ImportMembersResponse, _abc.Awaitable[_catalog_pb2.ImportMembersResponse]]:
-        """Writes many members: each row replaces the member of that name as a whole, or creates it (fields that
-        only the service sets are kept). Rows that cannot be used are reported, the others are
-        written; what was written stays when the stream breaks off, and sending it again does no harm.
+        """Writes many members: each row replaces the member of that name as a whole, or creates it
+        (fields that only the service sets are kept). Rows that cannot be used are reported, the others
+        are written; what was written stays when the stream breaks off, and sending it again does no
+        harm.
         """
 
     @_abc_1.abstractmethod
@@ -294,8 +301,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.DeleteLeadRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.DeleteLeadResponse, _abc.Awaitable[_catalog_pb2.DeleteLeadResponse]]:
-        """Deletes a lead. It is offered to nobody from then on; events stay in the archive until its time is over.
-        UNKNOWN_LEAD when there is none and `allow_missing` is not set.
+        """Deletes a lead. It is offered to nobody from then on; events stay in the archive until its time
+        is over. UNKNOWN_LEAD when there is none and `allow_missing` is not set.
         """
 
     @_abc_1.abstractmethod
@@ -304,8 +311,8 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_catalog_pb2.ImportLeadsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ImportLeadsResponse, _abc.Awaitable[_catalog_pb2.ImportLeadsResponse]]:
-        """Writes many leads: each row replaces the lead of that name as a whole, or creates it (fields that
-        only the service sets are kept). Rows that cannot be used are reported, the others are
+        """Writes many leads: each row replaces the lead of that name as a whole, or creates it (fields
+        that only the service sets are kept). Rows that cannot be used are reported, the others are
         written; what was written stays when the stream breaks off, and sending it again does no harm.
         """
 
@@ -343,9 +350,9 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request: _catalog_pb2.DeleteOrganizationRequest,
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.DeleteOrganizationResponse, _abc.Awaitable[_catalog_pb2.DeleteOrganizationResponse]]:
-        """Deletes an organization. ORGANIZATION_IN_USE while it has children; members and leads that sit on it stay and
-        count as without organization.
-        UNKNOWN_ORGANIZATION when there is none and `allow_missing` is not set.
+        """Deletes an organization. ORGANIZATION_IN_USE while it has children; members and leads that sit
+        on it stay and count as without organization. UNKNOWN_ORGANIZATION when there is none and
+        `allow_missing` is not set.
         """
 
     @_abc_1.abstractmethod
@@ -354,9 +361,10 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_catalog_pb2.ImportOrganizationsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ImportOrganizationsResponse, _abc.Awaitable[_catalog_pb2.ImportOrganizationsResponse]]:
-        """Writes many organizations: each row replaces the organization of that name as a whole, or creates it (fields that
-        only the service sets are kept). Rows that cannot be used are reported, the others are
-        written; what was written stays when the stream breaks off, and sending it again does no harm.
+        """Writes many organizations: each row replaces the organization of that name as a whole, or
+        creates it (fields that only the service sets are kept). Rows that cannot be used are reported,
+        the others are written; what was written stays when the stream breaks off, and sending it again
+        does no harm.
         """
 
     @_abc_1.abstractmethod
@@ -404,9 +412,10 @@ class CatalogServiceServicer(metaclass=_abc_1.ABCMeta):
         request_iterator: _MaybeAsyncIterator[_catalog_pb2.ImportConflictsRequest],
         context: _ServicerContext,
     ) -> _typing.Union[_catalog_pb2.ImportConflictsResponse, _abc.Awaitable[_catalog_pb2.ImportConflictsResponse]]:
-        """Writes many conflicts: each row replaces the conflict of that name as a whole, or creates it (fields that
-        only the service sets are kept). Rows that cannot be used are reported, the others are
-        written; what was written stays when the stream breaks off, and sending it again does no harm.
+        """Writes many conflicts: each row replaces the conflict of that name as a whole, or creates it
+        (fields that only the service sets are kept). Rows that cannot be used are reported, the others
+        are written; what was written stays when the stream breaks off, and sending it again does no
+        harm.
         """
 
 def add_CatalogServiceServicer_to_server(servicer: CatalogServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...
