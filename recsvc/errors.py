@@ -69,9 +69,10 @@ class BundleVersionError(BundleError):
     """Written in a format (or for features) that this release does not read."""
 
     def __init__(self, folder: Path, found: object, supported: int) -> None:
+        what = f"format {found}" if isinstance(found, int) else found
         super().__init__(
             folder,
-            f"format {found}, but this release reads format {supported}; "
+            f"made with {what}, but this release reads format {supported} and its own features; "
             "upgrade recsvc, or train again with this release",
         )
 
