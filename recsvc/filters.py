@@ -14,8 +14,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from features.entities import LeadState
+from features.location import nearest_km
 from recsvc.arrays import F32, I64, U8, LeadColumns, MemberColumns
-from recsvc.terms import nearest_km
 
 
 class Verdict(IntEnum):
@@ -33,7 +33,7 @@ class Verdict(IntEnum):
     ALREADY_TAKEN = 9
     SEE_LESS = 10
     NOT_ELIGIBLE = 11
-    NOT_YET = 12
+    NOT_YET_CREATED = 12
 
 
 _OPEN = int(LeadState.OPEN)
@@ -87,6 +87,7 @@ def _holds(sorted_values: I64, value: int) -> bool:
 @njit(cache=True)
 def lead_verdicts(
     leads: LeadColumns,
+    rows: I64,
     member_key: int,
     jurisdiction: U8,
     recused_leads: I64,
@@ -94,34 +95,34 @@ def lead_verdicts(
     recused_organizations: I64,
     now_us: int,
 ) -> U8:
-    """Verdicts (uint8[n]) of one member's masks on every lead, as of `now_us`.
+    """Verdicts (uint8[n]) of one member's masks on n leads (rows int64[n]), as of `now_us`.
 
     `jurisdiction` uint8[organizations + 1] says whose leads the member may see; its last entry is
     for leads without an organization (row -1).
     """
-    n = len(leads.alive)
-    out = np.zeros(n, np.uint8)
+    out = np.zeros(len(rows), np.uint8)
     recused = len(recused_leads) + len(recused_authors) + len(recused_organizations) > 0
-    for j in range(n):
+    for i in range(len(rows)):
+        j = rows[i]
         closed = leads.state[j] != _OPEN and leads.close_time_us[j] <= now_us
         if leads.alive[j] == 0:
-            out[j] = 1
+            out[i] = 1
         elif closed and leads.state[j] != _CLAIMED:
-            out[j] = 2
+            out[i] = 2
         elif closed or leads.capacity_left[j] == 0:
-            out[j] = 3
+            out[i] = 3
         elif leads.author_key[j] == member_key:
-            out[j] = 4
+            out[i] = 4
         elif recused and (
             _holds(recused_leads, leads.key[j])
             or _holds(recused_authors, leads.author_key[j])
             or _holds(recused_organizations, leads.organization[j])
         ):
-            out[j] = 5
+            out[i] = 5
         elif jurisdiction[leads.organization[j]] == 0:
-            out[j] = 6
+            out[i] = 6
         elif leads.create_time_us[j] > now_us:
-            out[j] = 12
+            out[i] = 12
     return out
 
 
@@ -157,12 +158,8 @@ def restrict_leads(
         keep &= leads.region[:, wanted.region_level] == wanted.region
     if np.isfinite(wanted.max_distance_km):
         rows = np.flatnonzero(keep)
-        lat, lon = leads.latitude_rad[rows], leads.longitude_rad[rows]
-        near = [
-            nearest_km(latitude, longitude, a, b) <= wanted.max_distance_km
-            for a, b in zip(lat, lon, strict=True)
-        ]
-        keep[rows] = near
+        km = nearest_km(latitude, longitude, leads.latitude_rad[rows], leads.longitude_rad[rows])
+        keep[rows] = km <= wanted.max_distance_km
     verdicts[(verdicts == Verdict.KEPT) & ~keep] = Verdict.NOT_ELIGIBLE
 
 
@@ -178,12 +175,8 @@ def restrict_members(
         keep &= (members.region[:, :, wanted.region_level] == wanted.region).any(axis=1)
     if np.isfinite(wanted.max_distance_km):
         rows = np.flatnonzero(keep)
-        lat, lon = members.latitude_rad[rows], members.longitude_rad[rows]
-        near = [
-            nearest_km(a, b, latitude, longitude) <= wanted.max_distance_km
-            for a, b in zip(lat, lon, strict=True)
-        ]
-        keep[rows] = near
+        places = members.latitude_rad[rows], members.longitude_rad[rows]
+        keep[rows] = nearest_km(*places, latitude, longitude) <= wanted.max_distance_km
     verdicts[(verdicts == Verdict.KEPT) & ~keep] = Verdict.NOT_ELIGIBLE
 
 

@@ -37,7 +37,7 @@ class Table(Generic[Columns]):
         self._ids = ids
         self._record = record
         self._grow: Callable[[int], Columns] = grow
-        self._storage: Columns = grow(64)
+        self._storage: Columns = grow(0)
         self.tail_count = 0
         self.tail: Columns = self._view()
         self._tail_ids: list[str] = []
@@ -125,7 +125,7 @@ class Table(Generic[Columns]):
 
     def _append(self, identifier: str) -> int:
         if self.tail_count == len(self._storage.alive):
-            larger = self._grow(2 * self.tail_count)
+            larger = self._grow(max(64, 2 * self.tail_count))
             for column, source in zip(_arrays(larger), _arrays(self._storage), strict=True):
                 column[: self.tail_count] = source
             self._storage = larger

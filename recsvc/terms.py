@@ -12,9 +12,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from features.location import haversine_km
 from recsvc.arrays import F32, I32, LeadColumns, MemberColumns
 
-EARTH_RADIUS_KM = 6371.0088
 MICROSECONDS_PER_HOUR = 3_600_000_000.0
 
 
@@ -107,16 +107,13 @@ def _overlap(topics_a: I32, weights_a: F32, topics_b: I32, weights_b: F32) -> fl
 
 
 @njit(cache=True)
-def nearest_km(lat: F32, lon: F32, lead_lat: float, lead_lon: float) -> float:
+def nearest_place_km(lat: F32, lon: F32, lead_lat: float, lead_lon: float) -> float:
     """Great-circle distance (haversine, km) from the nearest of a member's places; NaN unknown."""
     best = np.inf
     for i in range(len(lat)):
         if np.isnan(lat[i]):
             continue
-        s = np.sin((lead_lat - lat[i]) / 2.0)
-        t = np.sin((lead_lon - lon[i]) / 2.0)
-        h = s * s + np.cos(lat[i]) * np.cos(lead_lat) * t * t
-        best = min(best, 2.0 * EARTH_RADIUS_KM * np.arcsin(np.sqrt(min(1.0, max(0.0, h)))))
+        best = min(best, haversine_km(lat[i], lon[i], lead_lat, lead_lon))
     return best if best < np.inf else np.nan
 
 
@@ -182,7 +179,7 @@ def pair_features(
         row[5] = _sector_topics(members.sector[m], leads.topics[j], context.sector_topics)
         km = np.nan
         if not np.isnan(leads.latitude_rad[j]):
-            km = nearest_km(
+            km = nearest_place_km(
                 members.latitude_rad[m],
                 members.longitude_rad[m],
                 leads.latitude_rad[j],

@@ -1,0 +1,208 @@
+"""Why, in one Chinese line: the score terms put into words.
+
+A reason's weight is the sum of its group's terms, so the weights of all groups and the baseline sum
+to the score. A reason's text only states facts that the pair's features show.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from features.entities import Member
+from features.extract import FeatureSpace
+from features.location import member_places
+from recsvc.arrays import F32, I32, LeadColumns, MemberColumns
+from recsvc.filters import Verdict
+from recsvc.queries import Reason, Term
+from recsvc.terms import FEATURES, INDEX, nearest_place_km
+
+_PLACE_NAMES = {"HOME": "住所", "WORK": "单位", "STUDIO": "工作室"}
+_URGENCY = ("一般", "较急", "紧急", "特急")
+_LEVELS = ("同省", "同市", "同县（区）", "同乡镇（街道）")
+MOST_REASONS = 3
+
+VERDICT_TEXTS: dict[Verdict, str] = {
+    Verdict.KEPT: "",
+    Verdict.DELETED: "委员或线索不存在，或已删除",
+    Verdict.CLOSED: "线索已办结或已撤回",
+    Verdict.CAPACITY: "线索已有人领办，名额已满",
+    Verdict.AUTHOR: "线索由该委员本人提出",
+    Verdict.CONFLICT: "按回避规定不予推荐",
+    Verdict.JURISDICTION: "线索不在该委员所属组织的管辖范围内",
+    Verdict.INACTIVE: "该委员目前不在履职状态",
+    Verdict.DISMISSED: "该委员已表示不处理此线索",
+    Verdict.ALREADY_TAKEN: "该委员已领办或曾领办此线索",
+    Verdict.SEE_LESS: "该委员要求少看此类线索",
+    Verdict.NOT_ELIGIBLE: "不符合本次请求限定的条件",
+    Verdict.NOT_YET_CREATED: "在所问的时间，线索尚未提出",
+}
+
+
+@dataclass(frozen=True)
+class Pair:
+    """One scored pair and where its two sides live (`member_row`, `lead_row` are local rows)."""
+
+    members: MemberColumns
+    member_row: int
+    leads: LeadColumns
+    lead_row: int
+    features: F32  # [F]
+    terms: F32  # [F]
+    you: str = "您"  # how the text calls the member
+
+
+def terms_of(pair: Pair) -> tuple[Term, ...]:
+    """Every term that moved the score, strongest first."""
+    used = np.flatnonzero(pair.terms)
+    order = used[np.argsort(-np.abs(pair.terms[used]), kind="stable")]
+    return tuple(
+        Term(FEATURES[i].group, FEATURES[i].name, float(pair.features[i]), float(pair.terms[i]))
+        for i in order
+    )
+
+
+def reasons_of(pair: Pair, space: FeatureSpace, member: Member | None) -> tuple[Reason, ...]:
+    """At least one and at most three reasons, strongest first.
+
+    Those that raised the score come first; when nothing did, the one that lowered it least.
+    `member` names the kind of the nearest place; without it the text says 常用地点.
+    """
+    weights = group_weights(pair.terms)
+    found: list[Reason] = []
+    for group, weight in sorted(weights.items(), key=lambda item: -item[1]):
+        if found and (weight <= 0.0 or len(found) == MOST_REASONS):
+            break
+        text = _text(group, pair, space, member)
+        if text:
+            found.append(Reason(group, weight, text))
+    return tuple(found) or (Reason("APPEAL", 0.0, "当前待领办的线索"),)
+
+
+def group_weights(terms: F32) -> dict[str, float]:
+    """The sum of the terms of each group."""
+    weights: dict[str, float] = {}
+    for feature, term in zip(FEATURES, terms.tolist(), strict=True):
+        weights[feature.group] = weights.get(feature.group, 0.0) + term
+    return weights
+
+
+def distance_km(pair: Pair) -> float | None:
+    """Kilometres from the nearest of the member's places, None when unknown."""
+    value = float(pair.features[INDEX["distance_log_km"]])
+    return None if math.isnan(value) else math.expm1(value)
+
+
+def _text(group: str, pair: Pair, space: FeatureSpace, member: Member | None) -> str:
+    match group:
+        case "EXPERTISE":
+            return _expertise(pair, space)
+        case "INTEREST":
+            return _interest(pair, space)
+        case "PLACE":
+            return _place(pair, member)
+        case "FRESHNESS":
+            return _freshness(_value(pair, "age_log_hours"))
+        case "URGENCY":
+            return f"紧急程度：{_URGENCY[min(3, int(_value(pair, 'urgency')))]}"
+        case "WILLINGNESS":
+            return _willingness(pair)
+        case "APPEAL":
+            count = round(math.expm1(_value(pair, "lead_popularity")))
+            return f"已有{count}人次参与此线索" if count > 0 else ""
+        case _:
+            return ""
+
+
+def _value(pair: Pair, feature: str) -> float:
+    return float(pair.features[INDEX[feature]])
+
+
+def _strongest(pair: Pair, *features: str) -> str:
+    """Which of the features moved the score most."""
+    return max(features, key=lambda name: float(pair.terms[INDEX[name]]))
+
+
+def _expertise(pair: Pair, space: FeatureSpace) -> str:
+    strongest = _strongest(pair, "expertise_topics", "expertise_text", "sector_topics")
+    own = pair.members.topics[pair.member_row]
+    shared = _shared_topics(own, pair.leads.topics[pair.lead_row], space)
+    if shared:
+        return f"与{pair.you}的专业特长“{shared}”相符"
+    if strongest == "sector_topics" and pair.members.sector[pair.member_row] >= 0:
+        sector = space.sectors.ids[pair.members.sector[pair.member_row]]
+        return f"{pair.you}所在的{sector}常领办此类线索"
+    if _value(pair, "expertise_text") > 0.0:
+        return f"内容与{pair.you}填写的专长相近"
+    return ""
+
+
+def _interest(pair: Pair, space: FeatureSpace) -> str:
+    own = pair.members.interest_topics[pair.member_row]
+    shared = _shared_topics(own, pair.leads.topics[pair.lead_row], space)
+    if shared and _strongest(pair, "interest_topics", "embedding") == "interest_topics":
+        return f"{pair.you}近期常参与“{shared}”类线索"
+    if _strongest(pair, "interest_text", "embedding") == "interest_text":
+        return f"与{pair.you}参与过的线索内容相近" if _value(pair, "interest_text") > 0.0 else ""
+    if pair.members.events[pair.member_row] > 0.0:
+        return f"与{pair.you}参与过的线索相似"
+    return f"与{pair.you}情况相近的委员常参与此类线索"
+
+
+def _shared_topics(own: I32, other: I32, space: FeatureSpace) -> str:
+    """The first two topics both sides have, in words."""
+    theirs = set(other.tolist()) - {-1}
+    shared = [t for t in own.tolist() if t in theirs]
+    return "、".join(space.topics.names.ids[t] for t in shared[:2])
+
+
+def _place(pair: Pair, member: Member | None) -> str:
+    km = distance_km(pair)
+    levels = _value(pair, "shared_region_levels")
+    if km is not None and (km <= 30.0 or not levels >= 1.0):
+        return f"距{pair.you}的{_nearest_place_name(pair, member)}约{_kilometres(km)}"
+    if levels >= 1.0:
+        return f"与{pair.you}{_LEVELS[int(levels) - 1]}"
+    if _value(pair, "same_organization") == 1.0:
+        return f"线索属于{pair.you}所在的组织"
+    return ""
+
+
+def _nearest_place_name(pair: Pair, member: Member | None) -> str:
+    places = member_places(member) if member is not None else []
+    lat, lon = (
+        pair.members.latitude_rad[pair.member_row],
+        pair.members.longitude_rad[pair.member_row],
+    )
+    lead = pair.leads.latitude_rad[pair.lead_row], pair.leads.longitude_rad[pair.lead_row]
+    km = [nearest_place_km(lat[i : i + 1], lon[i : i + 1], *lead) for i in range(len(lat))]
+    if not places or np.isnan(km).all():
+        return "常用地点"
+    at = int(np.nanargmin(km))
+    return _PLACE_NAMES.get(places[at].kind, "常用地点") if at < len(places) else "常用地点"
+
+
+def _kilometres(km: float) -> str:
+    if km < 1.0:
+        return f"{max(100, round(km * 10) * 100)}米"
+    return f"{km:.1f}公里" if km < 10.0 else f"{km:.0f}公里"
+
+
+def _freshness(age_log_hours: float) -> str:
+    if math.isnan(age_log_hours):
+        return ""
+    hours = math.expm1(age_log_hours)
+    if hours < 24.0:
+        return "24小时内新提交"
+    days = int(hours // 24)
+    return f"{days}天前提交" if days < 365 else f"{days // 365}年前提交"
+
+
+def _willingness(pair: Pair) -> str:
+    pushed = round(float(pair.members.exposures[pair.member_row]))
+    claimed = round(float(pair.members.claims[pair.member_row]))
+    if pushed == 0:
+        return ""
+    return f"{pair.you}此前收到{pushed}次推送，领办{claimed}次"

@@ -1,0 +1,159 @@
+"""Who may be offered what, on a snapshot: every filter's verdict on every row."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from recsvc.arrays import I64, U8, LeadColumns, MemberColumns
+from recsvc.filters import (
+    Eligibility,
+    Verdict,
+    count_removed,
+    lead_verdicts,
+    member_verdicts,
+    restrict_leads,
+    restrict_members,
+)
+from recsvc.history import Seen
+from recsvc.segments import Table
+from recsvc.snapshot import Snapshot
+
+
+class Masked(NamedTuple):
+    """Verdicts of every row of a table, one array a segment (in the order of `segments()`)."""
+
+    verdicts: tuple[U8, ...]
+
+    @property
+    def eligible_count(self) -> int:
+        """How many rows passed every mask."""
+        return sum(int((v == Verdict.KEPT).sum()) for v in self.verdicts)
+
+    @property
+    def removed(self) -> dict[Verdict, int]:
+        """How many rows each mask took."""
+        total: dict[Verdict, int] = {}
+        for part in self.verdicts:
+            for verdict, count in count_removed(part).items():
+                total[verdict] = total.get(verdict, 0) + count
+        return total
+
+    def at(self, row: int) -> Verdict:
+        """The verdict of one global row."""
+        for part in self.verdicts:
+            if row < len(part):
+                return Verdict(int(part[row]))
+            row -= len(part)
+        raise IndexError(row)
+
+
+def mask_leads(snapshot: Snapshot, member_row: int, wanted: Eligibility, now_us: int) -> Masked:
+    """Which leads one member may be offered."""
+    members, local = snapshot.members.locate(member_row)
+    masked = Masked(
+        tuple(
+            _lead_part(snapshot, member_row, leads, np.arange(len(leads.alive)), now_us)
+            for _, leads in snapshot.leads.segments()
+        )
+    )
+    _mark_seen(masked, snapshot.leads, _seen_leads(snapshot, member_row))
+    if wanted.restricts:
+        places = members.latitude_rad[local], members.longitude_rad[local]
+        for part, (_, leads) in zip(masked.verdicts, snapshot.leads.segments(), strict=True):
+            restrict_leads(part, leads, wanted, *places)
+    return masked
+
+
+def pair_verdicts(snapshot: Snapshot, member_row: int, lead_rows: I64, now_us: int) -> U8:
+    """Verdicts (uint8[n]) of one member and n leads (global rows), without scanning all leads."""
+    out = np.empty(len(lead_rows), np.uint8)
+    for start, leads in snapshot.leads.segments():
+        at = np.flatnonzero((lead_rows >= start) & (lead_rows < start + len(leads.alive)))
+        out[at] = _lead_part(snapshot, member_row, leads, lead_rows[at] - start, now_us)
+    seen = _seen_leads(snapshot, member_row)
+    forbidden = {
+        snapshot.leads.current(int(base_row)): int(verdict)
+        for base_row, verdict in zip(seen.base_rows, seen.base_verdicts, strict=True)
+    }
+    forbidden |= {snapshot.leads.row(i): int(verdict) for i, verdict in seen.ids.items()}
+    for at, lead_row in enumerate(lead_rows.tolist()):
+        if out[at] == Verdict.KEPT and lead_row in forbidden:
+            out[at] = forbidden[lead_row]
+    return out
+
+
+def _lead_part(
+    snapshot: Snapshot, member_row: int, leads: LeadColumns, rows: I64, now_us: int
+) -> U8:
+    members, local = snapshot.members.locate(member_row)
+    recusal = snapshot.recusals.mask(snapshot.members.identifier(member_row))
+    part = lead_verdicts(
+        leads,
+        rows,
+        members.key[local],
+        snapshot.organizations.visible_leads(int(members.organization[local])),
+        recusal.lead_keys,
+        recusal.author_keys,
+        recusal.organizations,
+        now_us,
+    )
+    if not members.active[local]:
+        part[part == Verdict.KEPT] = Verdict.INACTIVE
+    return part
+
+
+def _seen_leads(snapshot: Snapshot, member_row: int) -> Seen:
+    member_id = snapshot.members.identifier(member_row)
+    return snapshot.history.seen_leads(snapshot.bundle.member_ids.get(member_id), member_id)
+
+
+def mask_members(
+    snapshot: Snapshot, leads: LeadColumns, local: int, lead_id: str, wanted: Eligibility
+) -> Masked:
+    """Which members may be offered one lead (row `local` of `leads`; `lead_id` "" for a draft)."""
+    organization = int(leads.organization[local])
+    author = int(leads.author_key[local])
+    jurisdiction = snapshot.organizations.visible_members(organization)
+    verdicts = tuple(
+        member_verdicts(members, author, jurisdiction) for _, members in snapshot.members.segments()
+    )
+    masked = Masked(verdicts)
+    for member_id in snapshot.recusals.by_member:
+        if snapshot.recusals.mask(member_id).covers(int(leads.key[local]), author, organization):
+            _mark(masked, snapshot.members.row(member_id), Verdict.CONFLICT)
+    if lead_id:
+        base_row = snapshot.bundle.lead_ids.get(lead_id)
+        _mark_seen(masked, snapshot.members, snapshot.history.seen_by(base_row, lead_id))
+    if wanted.restricts:
+        place = float(leads.latitude_rad[local]), float(leads.longitude_rad[local])
+        for part, (_, members) in zip(masked.verdicts, snapshot.members.segments(), strict=True):
+            restrict_members(part, members, wanted, *place)
+    return masked
+
+
+def _mark(masked: Masked, row: int, verdict: Verdict) -> None:
+    if row < 0:
+        return
+    for part in masked.verdicts:
+        if row < len(part):
+            if part[row] == Verdict.KEPT:
+                part[row] = verdict
+            return
+        row -= len(part)
+
+
+def _mark_seen(
+    masked: Masked, table: Table[LeadColumns] | Table[MemberColumns], seen: Seen
+) -> None:
+    rows, verdicts = seen.base_rows, seen.base_verdicts
+    if len(rows):
+        base = masked.verdicts[0]
+        kept = base[rows] == Verdict.KEPT
+        base[rows[kept]] = verdicts[kept]
+        moved = np.flatnonzero(table.base.alive[rows] == 0) if table.tail_count else ()
+        for at in moved:
+            _mark(masked, table.current(int(rows[at])), Verdict(int(verdicts[at])))
+    for identifier, verdict in seen.ids.items():
+        _mark(masked, table.row(identifier), verdict)
