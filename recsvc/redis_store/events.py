@@ -1,0 +1,100 @@
+"""Participation events: each id once within a week, whatever member it names."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from features.entities import Event
+from features.errors import DataError
+from recsvc import codec
+from recsvc.redis_store import scripts
+from recsvc.redis_store.base import TenantBase, by_bucket, chunks, reached
+from recsvc.redis_store.keys import BucketKeys
+from recsvc.redis_store.scripts import Argument, Call
+from recsvc.revision import Revision
+from recsvc.store_types import EVENT_ID_DAYS, EventOutcome, EventStatus
+
+_REMEMBER_SECONDS = EVENT_ID_DAYS * 86_400
+_STATUS = {
+    b"new": EventStatus.RECORDED,
+    b"same": EventStatus.DUPLICATE,
+    b"other": EventStatus.CONFLICT,
+}
+
+
+class _Row(NamedTuple):
+    """An event on its way: its place in the request, the event, stored bytes, content hash."""
+
+    place: int
+    event: Event
+    data: bytes
+    fingerprint: str
+
+
+class Events(TenantBase):
+    """The participation log's part of the store.
+
+    Two steps, because an event lives in its member's bucket but its id must be unique among all
+    members: first the ids are tied to their content in the buckets of the ids, then the events are
+    appended in the buckets of the members, where repeats are recognised again. A crash in between
+    leaves an id tied to content that was not recorded: sending the same event again records it.
+    """
+
+    async def record_events(
+        self, tenant: str, events: Sequence[Event]
+    ) -> tuple[list[EventOutcome], Revision]:
+        """See Store. Raises DataError for an event without id or member."""
+        rows = [_Row(i, event, *codec.encode_event(event)) for i, event in enumerate(events)]
+        if any(not r.event.event_id or not r.event.member_id for r in rows):
+            raise DataError("an event needs an event_id and a member_id")
+        bucket_count = await self.open_tenant(tenant)
+        statuses = [EventStatus.CONFLICT] * len(rows)
+        rightful = await self._claim_ids(tenant, rows, bucket_count)
+        revision = await self._append(tenant, rightful, bucket_count, statuses)
+        outcomes = [EventOutcome(r.event.event_id, statuses[r.place]) for r in rows]
+        return outcomes, revision
+
+    async def _claim_ids(self, tenant: str, rows: Sequence[_Row], bucket_count: int) -> list[_Row]:
+        """Those rows whose id does not belong to other content."""
+        calls, parts = [], []
+        grouped = by_bucket(((r.event.event_id, r) for r in rows), bucket_count)
+        for bucket, group in grouped.items():
+            names = BucketKeys.of(tenant, bucket)
+            for part in chunks(group):
+                claims = [names.event_claim(r.event.event_id) for r in part]
+                arguments: list[Argument] = [_REMEMBER_SECONDS, *(r.fingerprint for r in part)]
+                calls.append(Call.run(bucket, scripts.CLAIM_EVENT_IDS, claims, arguments))
+                parts.append(part)
+        rightful = [
+            row
+            for part, answer in zip(parts, await self._gateway.write(calls), strict=True)
+            for row, is_rightful in zip(part, answer, strict=True)
+            if is_rightful
+        ]
+        return sorted(rightful)
+
+    async def _append(
+        self, tenant: str, rows: Sequence[_Row], bucket_count: int, statuses: list[EventStatus]
+    ) -> Revision:
+        """Append rows, note what became of each at its place in `statuses`."""
+        calls, parts = [], []
+        grouped = by_bucket(((r.event.member_id, r) for r in rows), bucket_count)
+        for bucket, group in grouped.items():
+            names = BucketKeys.of(tenant, bucket)
+            for part in chunks(group, [len(r.data) for r in group]):
+                touched = [names.changes, *(names.event(r.event.event_id) for r in part)]
+                fields = [
+                    argument
+                    for r in part
+                    for argument in (r.event.event_id, r.event.member_id, r.fingerprint, r.data)
+                ]
+                calls.append(
+                    Call.run(bucket, scripts.RECORD_EVENTS, touched, (_REMEMBER_SECONDS, *fields))
+                )
+                parts.append(part)
+        answers = await self._gateway.write(calls)
+        for part, (_, *found) in zip(parts, answers, strict=True):
+            for row, status in zip(part, found, strict=True):
+                statuses[row.place] = _STATUS[status]
+        return reached(calls, (answer[0] for answer in answers))

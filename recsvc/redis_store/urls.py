@@ -1,0 +1,134 @@
+"""Store URLs, and the clients they stand for.
+
+    redis://[user:password@]host[:port][/db]          one server; rediss:// with TLS
+    unix:///path/to.sock[?db=0]                       one server on a Unix socket
+    redis+sentinel://host:port,host:port/service      the primary that Sentinel names
+    redis+cluster://host:port,host:port               a cluster
+
+`rediss+sentinel` and `rediss+cluster` use TLS; query parameters go to redis-py's connections.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import SplitResult, urlsplit
+
+from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio.cluster import ClusterNode
+from redis.asyncio.connection import SSLConnection, parse_url
+from redis.asyncio.retry import Retry
+from redis.asyncio.sentinel import Sentinel
+from redis.backoff import NoBackoff
+
+from features.errors import DataError
+
+SCHEMES = (
+    "redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster",
+    "rediss+cluster",
+)  # fmt: skip
+_DEFAULT_PORTS = {"sentinel": 26379, "cluster": 6379}
+_CONNECT_SECONDS = 2.0
+_READ_SIZE = 1 << 18
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """A connected client, whether it is a cluster's, and how to close it."""
+
+    redis: Any
+    is_cluster: bool
+    close: Callable[[], Awaitable[None]]
+
+
+def check_url(url: str) -> None:
+    """Raise DataError when `open_client` could not use the URL."""
+    parts = urlsplit(url)
+    if parts.scheme not in SCHEMES:
+        known = ", ".join(f"{scheme}://" for scheme in SCHEMES)
+        raise DataError(f"unknown kind of store URL {parts.scheme!r}: use {known}")
+    if parts.scheme == "unix":
+        if not parts.path:
+            raise DataError("the store URL unix:// needs the path of a socket")
+        return
+    kind = parts.scheme.partition("+")[2]
+    if kind == "sentinel" and not parts.path.strip("/"):
+        raise DataError(
+            "a redis+sentinel URL ends in the name of its service: redis+sentinel://host:port/name"
+        )
+    if kind:
+        _hosts(parts, kind)
+
+
+def open_client(url: str, answer_seconds: float, max_connections: int) -> Client:
+    """A client that connects when first used and waits `answer_seconds` for each answer.
+
+    It never repeats a command by itself: whether that is right is for the caller to know.
+    """
+    check_url(url)
+    parts = urlsplit(url)
+    options: dict[str, Any] = {
+        "socket_timeout": answer_seconds,
+        "socket_connect_timeout": _CONNECT_SECONDS,
+        "socket_read_size": _READ_SIZE,
+        "retry": Retry(NoBackoff(), 0),
+        "protocol": 2,
+        "max_connections": max_connections,
+    }
+    match parts.scheme.partition("+")[2]:
+        case "cluster":
+            return _open_cluster(parts, options)
+        case "sentinel":
+            return _open_sentinel(parts, options)
+    if parts.scheme == "unix":
+        del options["socket_connect_timeout"]
+    pool = BlockingConnectionPool.from_url(url, timeout=answer_seconds, **options)
+    client = Redis.from_pool(pool)
+    return Client(client, False, client.aclose)
+
+
+def _open_cluster(parts: SplitResult, options: dict[str, Any]) -> Client:
+    nodes = [ClusterNode(host, port) for host, port in _hosts(parts, "cluster")]
+    client = RedisCluster(startup_nodes=nodes, **options, **_common(parts))
+    return Client(client, True, client.aclose)
+
+
+def _open_sentinel(parts: SplitResult, options: dict[str, Any]) -> Client:
+    common = _common(parts)
+    own = {key: value for key, value in common.items() if key.startswith("ssl")}
+    own |= {key: options[key] for key in ("socket_timeout", "socket_connect_timeout", "protocol")}
+    sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
+        _hosts(parts, "sentinel"), sentinel_kwargs=own, **options, **common
+    )
+    client = sentinel.master_for(parts.path.strip("/"))
+
+    async def close() -> None:
+        await client.aclose()
+        await sentinel.aclose()
+
+    return Client(client, False, close)
+
+
+def _common(parts: SplitResult) -> dict[str, Any]:
+    """User, password, TLS and query parameters as redis-py's keyword arguments."""
+    user_info = parts.netloc.rpartition("@")[0]
+    scheme = parts.scheme.partition("+")[0]
+    plain = f"{scheme}://{user_info}{'@' if user_info else ''}host/?{parts.query}"
+    options: dict[str, Any] = dict(parse_url(plain))
+    del options["host"]
+    if options.pop("connection_class", None) is SSLConnection:
+        options["ssl"] = True
+    return options
+
+
+def _hosts(parts: SplitResult, kind: str) -> list[tuple[str, int]]:
+    hosts = []
+    for item in parts.netloc.rpartition("@")[2].split(","):
+        host, colon, port = item.rpartition(":")
+        if not colon or "]" in port:
+            host, port = item, str(_DEFAULT_PORTS[kind])
+        if not host or not port.isdecimal():
+            raise DataError(f"{item!r} in the store URL is no host:port")
+        hosts.append((host.strip("[]"), int(port)))
+    return hosts
