@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from features.errors import DataError
+
 
 @dataclass(frozen=True, slots=True)
 class FeatureConfig:
@@ -23,7 +25,7 @@ class FeatureConfig:
     text_dimensions: int | None = None
     min_document_count: int = 2
     max_terms: int = 100_000
-    ngram_min: int = 2
+    ngram_min: int = 1
     ngram_max: int = 2
     guess_new_words: bool = True
     maximum_characters: int = 20_000
@@ -36,3 +38,12 @@ class FeatureConfig:
     max_topic_leads: int = 20_000
     use_encoder: bool = False
     encoder_share: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.ngram_min <= self.ngram_max <= 3:
+            raise DataError(
+                f"n-grams of {self.ngram_min} to {self.ngram_max} characters are not supported: "
+                "choose 1 <= ngram_min <= ngram_max <= 3"
+            )
+        if not 0.0 <= self.encoder_share <= 1.0:
+            raise DataError(f"encoder_share is {self.encoder_share}: choose a share from 0 to 1")

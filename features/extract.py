@@ -23,6 +23,8 @@ from features.location import locate, member_places
 from features.regions import RegionTable
 from features.state import Arrays, content_hash, read_state, write_state
 from features.text import TextModel
+from features.topic_learning import learn_topics, openings
+from features.topic_model import TopicModel
 from features.topics import TopicTable
 from features.vocabulary import Vocabulary
 
@@ -81,12 +83,14 @@ class FeatureSpace:
         config: FeatureConfig,
         text: TextModel,
         topics: TopicTable,
+        topic_model: TopicModel | None,
         sectors: Vocabulary,
         regions: RegionTable,
     ) -> None:
         self.config = config
         self.text = text
         self.topics = topics
+        self.topic_model = topic_model
         self.sectors = sectors
         self.regions = regions
         self.version = content_hash(*self.state())
@@ -99,10 +103,14 @@ class FeatureSpace:
         topics = [lead.topics for lead in leads] + [member.topics for member in members]
         texts = [*map(lead_text, leads), *(member.expertise for member in members)]
         sectors = sorted({member.sector for member in members} - {""})
+        text = TextModel.fit(texts, topics, config, seed)
+        table = TopicTable.fit(topics)
+        count = len(leads)  # members' texts are too short to learn topics from
         return cls(
             config,
-            TextModel.fit(texts, topics, config, seed),
-            TopicTable.fit(topics),
+            text,
+            table,
+            learn_topics(texts[:count], topics[:count], text, table, config, seed),
             Vocabulary(sectors),
             RegionTable.load(),
         )
@@ -111,6 +119,7 @@ class FeatureSpace:
         """Features of n leads, each row independent of the others."""
         rows = self.content(leads)
         topics, topic_weights = self.topics.arrays([lead.topics for lead in leads], LEAD_TOPICS)
+        inferred = self._infer_topics(leads, rows, topics, topic_weights)
         n = len(leads)
         region = np.full((n, 4), -1, np.int32)
         latitude = np.full(n, np.nan, np.float32)
@@ -123,13 +132,32 @@ class FeatureSpace:
             text=self.text.vectors(rows),
             topics=topics,
             topic_weights=topic_weights,
-            topics_inferred=np.zeros(n, np.uint8),
+            topics_inferred=inferred,
             region=region,
             latitude_rad=latitude,
             longitude_rad=longitude,
             urgency=np.array([min(max(x.urgency, 0), _URGENCY_MAX) for x in leads], np.uint8),
             create_time_us=np.array([lead.create_time_us for lead in leads], np.int64),
         )
+
+    def _infer_topics(
+        self,
+        leads: Sequence[Lead],
+        rows: sparse.csr_matrix,
+        topics: NDArray[np.int32],
+        topic_weights: NDArray[np.float32],
+    ) -> NDArray[np.uint8]:
+        """Fills in topics of leads that name none; uint8[n], 1 where it found some."""
+        inferred = np.zeros(len(leads), np.uint8)
+        bare = [row for row, lead in enumerate(leads) if not lead.topics]
+        if self.topic_model is None or not bare:
+            return inferred
+        texts = [lead_text(leads[row]) for row in bare]
+        found = self.topic_model.infer(rows[bare], self.text.rows(openings(texts)))
+        for row, likely in zip(bare, found, strict=True):
+            inferred[row] = bool(likely)
+            self.topics.fill(topics[row], topic_weights[row], likely)
+        return inferred
 
     def members(self, members: Sequence[Member]) -> MemberFeatures:
         """Features of n members, each row independent of the others."""
@@ -163,13 +191,18 @@ class FeatureSpace:
         text_arrays, text_settings = self.text.state()
         names, offsets = self.topics.names.to_arrays()
         sectors, sector_offsets = self.sectors.to_arrays()
-        arrays = text_arrays | {
-            "topic_names": names,
-            "topic_offsets": offsets,
-            "topic_weights": self.topics.weights,
-            "sector_names": sectors,
-            "sector_offsets": sector_offsets,
-        }
+        model_arrays = self.topic_model.state() if self.topic_model else {}
+        arrays = (
+            text_arrays
+            | model_arrays
+            | {
+                "topic_names": names,
+                "topic_offsets": offsets,
+                "topic_weights": self.topics.weights,
+                "sector_names": sectors,
+                "sector_offsets": sector_offsets,
+            }
+        )
         return arrays, {"format": _FORMAT, "config": asdict(self.config), "text": text_settings}
 
     def save(self, folder: Path) -> None:
@@ -193,6 +226,7 @@ class FeatureSpace:
                     Vocabulary.from_arrays(arrays["topic_names"], arrays["topic_offsets"]),
                     arrays["topic_weights"],
                 ),
+                TopicModel.from_state(arrays),
                 Vocabulary.from_arrays(arrays["sector_names"], arrays["sector_offsets"]),
                 RegionTable.load(),
             )

@@ -48,9 +48,7 @@ class TextModel:
 
         Same input, seed and library versions give the same bytes.
         """
-        tokenizer = Tokenizer(
-            config.ngram_min, config.ngram_max, config.guess_new_words, config.maximum_characters
-        )
+        tokenizer = Tokenizer.of(config)
         rng = np.random.default_rng(seed)
         filled = np.array([i for i, t in enumerate(texts) if t or topics[i]], np.int64)
         chosen = _sample(filled, config.max_fit_documents, rng)

@@ -16,6 +16,8 @@ import numpy as np
 import rjieba
 from numpy.typing import NDArray
 
+from features.config import FeatureConfig
+
 WORD_SEED = np.uint64(0xCBF29CE484222325)
 TOPIC_SEED = np.uint64(0x84222325CBF29CE4)
 _PRIME = np.uint64(0x100000001B3)
@@ -64,10 +66,17 @@ class Tokenizer:
     beyond is not read, so that one endless body cannot hold up a batch.
     """
 
-    ngram_min: int = 2
-    ngram_max: int = 2
-    guess_new_words: bool = False
-    maximum_characters: int = 20_000
+    ngram_min: int
+    ngram_max: int
+    guess_new_words: bool
+    maximum_characters: int
+
+    @classmethod
+    def of(cls, config: FeatureConfig) -> Tokenizer:
+        """The tokenizer that a configuration asks for."""
+        return cls(
+            config.ngram_min, config.ngram_max, config.guess_new_words, config.maximum_characters
+        )
 
     def documents(
         self, texts: Sequence[str], topics: Sequence[Sequence[str]] | None = None

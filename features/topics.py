@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -47,14 +48,24 @@ class TopicTable:
         topics = np.full((len(topics_of_documents), width), -1, np.int32)
         weights = np.zeros(topics.shape, np.float32)
         for row, names in enumerate(topics_of_documents):
-            known = [k for name in distinct(names) if (k := self.names.get(name)) >= 0]
-            if known:
-                known.sort(key=lambda topic: (-self.weights[topic], topic))
-                topics[row, : len(known)] = known[:width]
-        present = topics >= 0
-        weights[present] = self.weights[topics[present]]
-        length = np.sqrt(np.square(weights).sum(axis=1, keepdims=True))
-        return topics, np.divide(weights, length, out=weights, where=length > 0)
+            known = [(k, 1.0) for name in distinct(names) if (k := self.names.get(name)) >= 0]
+            self.fill(topics[row], weights[row], known)
+        return topics, weights
+
+    def fill(
+        self,
+        topics: NDArray[np.int32],
+        weights: NDArray[np.float32],
+        known: Sequence[tuple[int, float]],
+    ) -> None:
+        """Writes one row of `arrays` from (topic, probability): weight = TF-IDF * probability."""
+        weighted = [(topic, float(self.weights[topic]), chance) for topic, chance in known]
+        weighted.sort(key=lambda entry: (-entry[1] * entry[2], entry[0]))
+        del weighted[len(topics) :]
+        length = math.sqrt(sum(weight * weight for _, weight, _ in weighted))
+        for column, (topic, weight, chance) in enumerate(weighted):
+            topics[column] = topic
+            weights[column] = weight / length * chance
 
 
 def distinct(topics: Sequence[str]) -> list[str]:

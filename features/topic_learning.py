@@ -1,0 +1,118 @@
+"""Deciding which topics can be learned, learning them, and measuring how well that works."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import f1_score
+from sklearn.model_selection import StratifiedKFold
+
+from features.config import FeatureConfig
+from features.terms import Terms
+from features.text import TextModel
+from features.tokens import Tokenizer
+from features.topic_model import OPENING_CHARACTERS, TopicModel
+from features.topics import TopicTable, distinct
+
+
+def learn_topics(
+    texts: Sequence[str],
+    topics_of_texts: Sequence[Sequence[str]],
+    text: TextModel,
+    table: TopicTable,
+    config: FeatureConfig,
+    seed: int,
+) -> TopicModel | None:
+    """A model of the topics that enough of the labelled texts have; None when there are too few."""
+    rng = np.random.default_rng(seed)
+    labelled = [row for row, topics in enumerate(topics_of_texts) if topics and texts[row]]
+    if not config.infer_topics or len(labelled) < config.min_labelled_leads:
+        return None
+    if len(labelled) > config.max_topic_leads:
+        labelled = np.sort(rng.choice(labelled, config.max_topic_leads, replace=False)).tolist()
+    labels = np.zeros((len(labelled), len(table.names)), np.bool_)
+    for place, row in enumerate(labelled):
+        labels[place, [table.names.row(name) for name in distinct(topics_of_texts[row])]] = True
+    counts = labels.sum(axis=0)
+    frequent = np.argsort(-counts, kind="stable")[: config.max_inferable_topics]
+    topics = np.sort(frequent[counts[frequent] >= config.min_topic_leads]).astype(np.int32)
+    if not len(topics):
+        return None
+    chosen = [texts[row] for row in labelled]
+    return TopicModel.fit(
+        text.rows(chosen), text.rows(openings(chosen)), labels[:, topics], topics, seed
+    )
+
+
+def openings(texts: Sequence[str]) -> list[str]:
+    """The first characters of each text, the second view of `TopicModel`."""
+    return [text[:OPENING_CHARACTERS] for text in texts]
+
+
+@dataclass(frozen=True, slots=True)
+class TopicScores:
+    """How well topics are inferred for texts that the model had not seen.
+
+    macro_f1: mean over topics of F1, each text given its likeliest topic. accuracy: share of texts
+    whose likeliest topic is the true one. confident_share: share of texts with a topic above the
+    threshold of inference; confident_precision: how often that topic is the true one.
+    """
+
+    macro_f1: float
+    accuracy: float
+    confident_share: float
+    confident_precision: float
+
+
+def cross_validate_topics(
+    texts: Sequence[str], labels: Sequence[str], folds: int, seed: int
+) -> TopicScores:
+    """Stratified k-fold figures of the topic model; vocabulary, idf and model are fitted per fold.
+
+    Each of n texts has one label, each label at least `folds` texts.
+    """
+    names, truth = np.unique(np.array(labels), return_inverse=True)
+    chances = np.zeros((len(texts), len(names)), np.float32)
+    splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(chances, truth)
+    for train, test in splits:
+        chances[test] = _fold_chances([texts[i] for i in train], truth[train], texts, test, seed)
+    guess = chances.argmax(axis=1)
+    confident = chances.max(axis=1) >= 0.5
+    return TopicScores(
+        macro_f1=float(f1_score(truth, guess, average="macro")),
+        accuracy=float((truth == guess).mean()),
+        confident_share=float(confident.mean()),
+        confident_precision=float((truth == guess)[confident].mean()) if confident.any() else 0.0,
+    )
+
+
+def _fold_chances(
+    train_texts: Sequence[str],
+    train_labels: NDArray[np.int64],
+    texts: Sequence[str],
+    test: NDArray[np.int64],
+    seed: int,
+) -> NDArray[np.float32]:
+    """Probabilities float32 [len(test), topics] from a model that saw only the training texts."""
+    config = FeatureConfig()
+    tokenizer = Tokenizer.of(config)
+    documents = tokenizer.documents(train_texts)
+    terms = Terms.fit(
+        documents, tokenizer, min_count=config.min_document_count, max_terms=config.max_terms
+    )
+    topics = np.arange(train_labels.max() + 1, dtype=np.int32)
+    model = TopicModel.fit(
+        terms.rows(documents, tokenizer),
+        terms.rows(tokenizer.documents(openings(train_texts)), tokenizer),
+        train_labels[:, None] == topics,
+        topics,
+        seed,
+    )
+    held_out = [texts[i] for i in test]
+    return model.probabilities(
+        terms.rows(tokenizer.documents(held_out), tokenizer),
+        terms.rows(tokenizer.documents(openings(held_out)), tokenizer),
+    )
