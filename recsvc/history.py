@@ -13,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from features.entities import Event, EventKind
+from features.entities import EXPOSURES, Event, EventKind
 from recsvc.arrays import I32, I64, U8
 from recsvc.filters import Verdict
 
@@ -125,6 +125,19 @@ class History:
             part = slice(self.base.lead_start[base_lead], self.base.lead_start[base_lead + 1])
             rows, verdicts = self.base.by_lead_member[part], self.base.by_lead_verdict[part]
         return Seen(rows, verdicts, dict(self.by_lead.get(lead_id, {})))
+
+    def exposed(self, event: Event, base_member: int, base_lead: int) -> bool:
+        """Whether this pair was pushed or shown before (base rows, -1 unknown to the bundle)."""
+        if any(
+            e.lead_id == event.lead_id and e.kind in EXPOSURES
+            for e in self.by_member.get(event.member_id, ())
+        ):
+            return True
+        if base_member < 0 or base_lead < 0:
+            return False
+        part = self.base_slice(base_member)
+        kinds = self.base.kind[part][self.base.lead[part] == base_lead]
+        return bool(np.isin(kinds, [int(k) for k in EXPOSURES]).any())
 
     def base_slice(self, base_member: int) -> slice:
         """Where a base member's events lie in the base arrays."""

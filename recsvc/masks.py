@@ -77,10 +77,10 @@ def pair_verdicts(snapshot: Snapshot, member_row: int, lead_rows: I64, now_us: i
         snapshot.leads.current(int(base_row)): int(verdict)
         for base_row, verdict in zip(seen.base_rows, seen.base_verdicts, strict=True)
     }
-    forbidden |= {snapshot.leads.row(i): int(verdict) for i, verdict in seen.ids.items()}
-    for at, lead_row in enumerate(lead_rows.tolist()):
-        if out[at] == Verdict.KEPT and lead_row in forbidden:
-            out[at] = forbidden[lead_row]
+    forbidden |= {snapshot.leads.row(i): int(later) for i, later in seen.ids.items()}
+    for place, lead_row in enumerate(lead_rows.tolist()):
+        if out[place] == Verdict.KEPT and lead_row in forbidden:
+            out[place] = forbidden[lead_row]
     return out
 
 

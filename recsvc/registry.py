@@ -68,7 +68,7 @@ class ModelRegistry:
         except FileNotFoundError:
             return None
 
-    def list(self) -> list[ModelInfo]:
+    def models(self) -> list[ModelInfo]:
         """All bundles, oldest first; unusable ones with their problem."""
         if not self.folder.is_dir():
             return []
@@ -93,8 +93,8 @@ class ModelRegistry:
     def prune(self, keep: int, protected: frozenset[str] = frozenset()) -> list[str]:
         """Deletes all but the newest `keep` bundles, the published and the protected ones."""
         spared = protected | {self.published() or ""}
-        removable = [m.model_id for m in self.list() if m.model_id not in spared]
-        surplus = max(0, len(self.list()) - max(keep, 1))
+        removable = [m.model_id for m in self.models() if m.model_id not in spared]
+        surplus = max(0, len(self.models()) - max(keep, 1))
         for model_id in removable[:surplus]:
             shutil.rmtree(self.folder / model_id)
         return removable[:surplus]

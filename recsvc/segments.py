@@ -43,6 +43,7 @@ class Table(Generic[Columns]):
         self._tail_ids: list[str] = []
         self._tail_records: list[bytes] = []
         self._tail_rows: dict[str, int] = {}
+        self._new_records: dict[int, bytes] = {}
 
     @property
     def base_count(self) -> int:
@@ -73,8 +74,15 @@ class Table(Generic[Columns]):
     def record(self, row: int) -> bytes:
         """The JSON record of a global row."""
         if row < self.base_count:
-            return self._record(row)
+            return self._new_records.get(row) or self._record(row)
         return self._tail_records[row - self.base_count]
+
+    def replace_record(self, row: int, record: bytes) -> None:
+        """Another record for a global row that stays where it is."""
+        if row < self.base_count:
+            self._new_records[row] = record
+        else:
+            self._tail_records[row - self.base_count] = record
 
     def segments(self) -> Iterator[tuple[int, Columns]]:
         """(first global row, columns) of each segment that has rows."""
@@ -113,7 +121,7 @@ class Table(Generic[Columns]):
             column[local] = values[source_row]
         if moved:
             self.base.alive[base_row] = 0
-        self._tail_records[local] = self._record(base_row) if record is None else record
+        self._tail_records[local] = self.record(base_row) if record is None else record
         return self.base_count + local
 
     def delete(self, identifier: str) -> None:

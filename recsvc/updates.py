@@ -1,0 +1,237 @@
+"""Changes of the store, taken into a snapshot: records, deletions, events.
+
+Everything here is idempotent: a worker may see a change twice (once in the records it loads at
+start, once in the stream), and a record equal to the bundle's changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from features.entities import (
+    ACTIONS,
+    EXPOSURES,
+    INTERESTS,
+    Conflict,
+    Event,
+    EventKind,
+    Lead,
+    Member,
+    Organization,
+)
+from recsvc.arrays import F32, LeadColumns, MemberColumns
+from recsvc.assemble import fill_lead_states, fill_leads, fill_members
+from recsvc.codec import (
+    DELETED,
+    RecordKind,
+    Tombstone,
+    decode_entity,
+    decode_event,
+    stored_fingerprint,
+)
+from recsvc.profile import fold_profile
+from recsvc.segments import Table
+from recsvc.snapshot import Snapshot
+from recsvc.store_types import Change, ChangeBatch, ChangeKind, StoredRecord
+
+_POSITIVE = INTERESTS | ACTIONS
+E = TypeVar("E", Member, Lead, Organization, Conflict)
+
+
+def apply_batch(snapshot: Snapshot, batch: ChangeBatch) -> None:
+    """Takes a batch in and moves the snapshot to its revision.
+
+    Changes before the snapshot's revision are left out; runs of one kind are taken in together.
+    """
+    fresh = [c for c in batch.changes if not snapshot.revision.includes(c.bucket, c.position)]
+    begin = 0
+    while begin < len(fresh):
+        end = begin
+        while end < len(fresh) and fresh[end].kind == fresh[begin].kind:
+            end += 1
+        _apply_run(snapshot, fresh[begin].kind, fresh[begin:end])
+        begin = end
+    snapshot.revision = snapshot.revision.merge(batch.revision)
+
+
+def load_records(snapshot: Snapshot, kind: RecordKind, records: Sequence[StoredRecord]) -> None:
+    """Lays stored records (and tombstones) over the bundle's catalog."""
+    _put(snapshot, kind, [(r.id, r.data, None) for r in records])
+
+
+def _apply_run(snapshot: Snapshot, kind: ChangeKind, changes: Sequence[Change]) -> None:
+    if kind is ChangeKind.EVENT:
+        add_events(snapshot, [decode_event(c.payload) for c in changes])
+    elif kind is not ChangeKind.ACTIVATION:
+        version = snapshot.model_id
+        rows = [
+            (c.id, c.payload, c.vector if c.model_version == version else None) for c in changes
+        ]
+        _put(snapshot, RecordKind(kind.value), rows)
+
+
+def _put(
+    snapshot: Snapshot, kind: RecordKind, rows: Sequence[tuple[str, bytes, F32 | None]]
+) -> None:
+    latest = {identifier: (data, vector) for identifier, data, vector in rows}
+    deleted = [i for i, (data, _) in latest.items() if stored_fingerprint(data) == DELETED]
+    for identifier in deleted:
+        _delete(snapshot, kind, identifier)
+        del latest[identifier]
+    match kind:
+        case RecordKind.MEMBER:
+            _put_members(snapshot, {i: data for i, (data, _) in latest.items()})
+        case RecordKind.LEAD:
+            _put_leads(snapshot, latest)
+        case RecordKind.ORGANIZATION:
+            for data, _ in latest.values():
+                snapshot.organizations.put(_decode(Organization, data))
+        case RecordKind.CONFLICT:
+            for data, _ in latest.values():
+                snapshot.recusals.put(_decode(Conflict, data))
+
+
+def _delete(snapshot: Snapshot, kind: RecordKind, identifier: str) -> None:
+    match kind:
+        case RecordKind.MEMBER:
+            snapshot.members.delete(identifier)
+            snapshot.history.forget_member(identifier)
+        case RecordKind.LEAD:
+            snapshot.leads.delete(identifier)
+        case RecordKind.ORGANIZATION:
+            snapshot.organizations.delete(identifier)
+        case RecordKind.CONFLICT:
+            snapshot.recusals.delete(identifier)
+
+
+def _decode(entity_type: type[E], data: bytes) -> E:
+    entity = decode_entity(entity_type, data)
+    assert not isinstance(entity, Tombstone), "tombstones were sorted out before"
+    return entity
+
+
+def _is_current(
+    table: Table[MemberColumns] | Table[LeadColumns], identifier: str, data: bytes
+) -> bool:
+    row = table.row(identifier)
+    return row >= 0 and stored_fingerprint(table.record(row)) == stored_fingerprint(data)
+
+
+def _only_state_changed(snapshot: Snapshot, lead: Lead) -> bool:
+    """Whether nothing that makes a lead's vectors differs from what is known of it."""
+    row = snapshot.leads.row(lead.lead_id)
+    if row < 0:
+        return False
+    old = _decode(Lead, snapshot.leads.record(row))
+    return lead == replace(
+        old,
+        state=lead.state,
+        close_time_us=lead.close_time_us,
+        claim_capacity=lead.claim_capacity,
+        support_count=lead.support_count,
+    )
+
+
+def _put_members(snapshot: Snapshot, found: dict[str, bytes]) -> None:
+    changed = {i: d for i, d in found.items() if not _is_current(snapshot.members, i, d)}
+    if not changed:
+        return
+    members = [_decode(Member, data) for data in changed.values()]
+    known = [snapshot.members.row(m.member_id) >= 0 for m in members]
+    rows = [snapshot.members.move_to_tail(m.member_id, changed[m.member_id]) for m in members]
+    local = np.array(rows, np.int32) - snapshot.members.base_count
+    features = snapshot.bundle.space.members(members)
+    fill_members(snapshot.members.tail, local, members, features, snapshot.organizations)
+    for member, was_known in zip(members, known, strict=True):
+        if not was_known:
+            refold(snapshot, member.member_id)
+
+
+def _put_leads(snapshot: Snapshot, found: dict[str, tuple[bytes, F32 | None]]) -> None:
+    """New or changed leads; one whose vector was learned from events keeps it."""
+    table = snapshot.leads
+    changed = {i: d for i, (d, _) in found.items() if not _is_current(table, i, d)}
+    leads = [_decode(Lead, data) for data in changed.values()]
+    stay = [lead for lead in leads if _only_state_changed(snapshot, lead)]
+    for lead in stay:
+        columns, local = table.locate(table.row(lead.lead_id))
+        fill_lead_states(columns, np.array([local], np.int32), [lead])
+        table.replace_record(table.row(lead.lead_id), changed[lead.lead_id])
+    moving = [lead for lead in leads if lead not in stay] if stay else leads
+    if not moving:
+        return
+    rows = [table.move_to_tail(lead.lead_id, changed[lead.lead_id]) for lead in moving]
+    local_rows = np.array(rows, np.int32) - table.base_count
+    features = snapshot.bundle.space.leads(moving)
+    fill_leads(table.tail, local_rows, moving, features, snapshot.organizations)
+    learned = table.tail.events[local_rows] > 0
+    _fill_vectors(snapshot, local_rows[~learned], moving, learned, found)
+
+
+def _fill_vectors(
+    snapshot: Snapshot,
+    rows: np.ndarray[tuple[int], np.dtype[np.int32]],
+    leads: Sequence[Lead],
+    learned: np.ndarray[tuple[int], np.dtype[np.bool_]],
+    found: dict[str, tuple[bytes, F32 | None]],
+) -> None:
+    fresh = [lead for lead, known in zip(leads, learned, strict=True) if not known]
+    given = [found[lead.lead_id][1] for lead in fresh]
+    missing = [i for i, vector in enumerate(given) if vector is None]
+    computed = snapshot.lead_vectors([fresh[i] for i in missing])
+    for i, vector in enumerate(given):
+        if vector is not None:
+            snapshot.leads.tail.vector[rows[i]] = vector
+    snapshot.leads.tail.vector[rows[missing]] = computed
+
+
+def add_events(snapshot: Snapshot, events: Sequence[Event]) -> None:
+    """Takes events in: masks and counters at once, then the members' profiles."""
+    touched: dict[str, None] = {}
+    for event in events:
+        first = _count(snapshot, event)
+        snapshot.history.add(event)
+        if event.kind not in EXPOSURES and first:
+            touched[event.member_id] = None
+    for member_id in touched:
+        refold(snapshot, member_id)
+
+
+def _count(snapshot: Snapshot, event: Event) -> bool:
+    """Moves the counters of both sides; False when the member is not known (yet)."""
+    member_row = snapshot.members.row(event.member_id)
+    lead_row = snapshot.leads.row(event.lead_id) if event.lead_id else -1
+    exposure = event.kind in EXPOSURES
+    claim = event.kind is EventKind.CLAIMED
+    bundle = snapshot.bundle
+    base = bundle.member_ids.get(event.member_id), bundle.lead_ids.get(event.lead_id)
+    if exposure and snapshot.history.exposed(event, *base):
+        return member_row >= 0
+    places: list[tuple[MemberColumns | LeadColumns, int]] = []
+    if member_row >= 0:
+        places.append(snapshot.members.locate(member_row))
+    if lead_row >= 0:
+        places.append(snapshot.leads.locate(lead_row))
+    for columns, local in places:
+        columns.exposures[local] += exposure
+        columns.claims[local] += claim
+        columns.events[local] += event.kind in _POSITIVE
+    return member_row >= 0
+
+
+def refold(snapshot: Snapshot, member_id: str) -> None:
+    """Recomputes a member's vectors from their whole history; the row moves to the tail."""
+    if snapshot.members.row(member_id) < 0:
+        return
+    profile = fold_profile(snapshot, member_id)
+    row = snapshot.members.move_to_tail(member_id) - snapshot.members.base_count
+    tail = snapshot.members.tail
+    tail.vector[row] = profile.vector
+    tail.interest_text[row] = profile.interest_text
+    tail.interest_topics[row] = profile.interest_topics
+    tail.interest_topic_weights[row] = profile.interest_topic_weights
+    tail.events[row] = profile.event_count

@@ -1,0 +1,66 @@
+"""What a training run can be told; every default was chosen on validation data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass, field
+
+from features.config import FeatureConfig
+
+
+@dataclass(frozen=True)
+class SplitConfig:
+    """How the log is cut: an early part to learn state from, a later part to learn from and judge.
+
+    `later_share` of the events (by time, or by a hash when the log has no times) make the later
+    part; half of its members judge, the other half teach the ranker. `attribution_days`: an
+    exposure younger than this at the log's end is censored, not refused.
+    """
+
+    later_share: float = 0.2
+    attribution_days: float = 7.0
+
+
+@dataclass(frozen=True)
+class ExampleConfig:
+    """Examples for the ranker: at most so many members and pairs, and negatives a positive."""
+
+    most_members: int = 4_000
+    most_pairs: int = 600_000
+    negatives_per_member: int = 60
+    candidate_pool: int = 300
+
+
+@dataclass(frozen=True)
+class GateConfig:
+    """When a bundle may be published.
+
+    `tolerance`: how far below the last published bundle's figure the new one's confidence interval
+    may end. `evaluation_members`: how many members (or leads) are asked.
+    """
+
+    tolerance: float = 0.02
+    slice_tolerance: float = 0.05
+    evaluation_members: int = 2_000
+    probe_members: int = 50
+
+
+@dataclass(frozen=True)
+class TrainingConfig:
+    """One default for every data set; the trainer chooses models and dimensions from the data."""
+
+    features: FeatureConfig = field(default_factory=FeatureConfig)
+    split: SplitConfig = field(default_factory=SplitConfig)
+    examples: ExampleConfig = field(default_factory=ExampleConfig)
+    gate: GateConfig = field(default_factory=GateConfig)
+    interest_half_life_days: float = 90.0
+    prior_strength: float = 10.0
+    seed: int = 20200101
+    threads: int = 2
+
+    @property
+    def hash(self) -> str:
+        """16 hexadecimal digits that change when any setting does."""
+        text = json.dumps(asdict(self), sort_keys=True)
+        return hashlib.sha256(text.encode()).hexdigest()[:16]

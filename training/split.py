@@ -1,0 +1,74 @@
+"""Cutting a log into an early and a later part, without a future in the past.
+
+With times, the later part is the end of the log. Without times it is chosen by a hash: of the pair,
+and for as large a share of leads as have no event at all, of the lead, so that the later part holds
+untouched leads as often as the service will meet them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.entities import ACTIONS, EXPOSURES, INTERESTS
+from features.events import EventLog
+from training.config import SplitConfig
+
+Mask = NDArray[np.bool_]
+ANSWERS = np.array(sorted(INTERESTS | ACTIONS), np.uint8)
+SHOWN = np.array(sorted(EXPOSURES), np.uint8)
+
+
+@dataclass(frozen=True)
+class Split:
+    """The early part, the later part, and the instant between them (0 without times)."""
+
+    early: EventLog
+    later: EventLog
+    cut_time_us: int
+
+
+def split_log(events: EventLog, lead_count: int, config: SplitConfig, seed: int) -> Split:
+    """Cuts `events`; both parts keep the order of the log."""
+    if not len(events):
+        return Split(events, events, 0)
+    if events.has_times:
+        at = int(len(events) * (1.0 - config.later_share))
+        cut = int(events.time_us[at])
+        later = events.time_us >= cut
+        return Split(events.select(~later), events.select(later), cut)
+    touched = np.unique(events.lead[events.lead >= 0])
+    cold_share = 1.0 - len(touched) / max(lead_count, 1)
+    pair = pair_hash(events.member, events.lead, seed)
+    cold = pair_hash(np.zeros_like(events.lead), events.lead, seed + 1)
+    # Of the later part, a share like that of untouched leads is cut by whole leads.
+    by_lead = cold < config.later_share * min(cold_share, 0.5)
+    later = by_lead | (pair < config.later_share * (1.0 - min(cold_share, 0.5)))
+    return Split(events.select(~later), events.select(later), 0)
+
+
+def halves(rows: NDArray[np.int32], seed: int) -> Mask:
+    """True for about half of the rows' identities (int32[n]), always the same half."""
+    return pair_hash(rows, np.zeros_like(rows), seed + 2) < 0.5
+
+
+def pair_hash(
+    first: NDArray[np.int32], second: NDArray[np.int32], seed: int
+) -> NDArray[np.float64]:
+    """A number in [0, 1) a pair (float64[n]), the same for the same pair and seed.
+
+    Source: the finaliser of SplitMix64 (Steele, Lea & Flood 2014).
+    """
+    with np.errstate(over="ignore"):
+        x = first.astype(np.uint64) << np.uint64(32) | second.astype(np.uint64) & np.uint64(
+            0xFFFFFFFF
+        )
+        x += np.uint64(seed & 0xFFFFFFFF) * np.uint64(0x9E3779B97F4A7C15)
+        x ^= x >> np.uint64(30)
+        x *= np.uint64(0xBF58476D1CE4E5B9)
+        x ^= x >> np.uint64(27)
+        x *= np.uint64(0x94D049BB133111EB)
+        x ^= x >> np.uint64(31)
+    return (x >> np.uint64(11)).astype(np.float64) / float(1 << 53)

@@ -1,0 +1,199 @@
+"""From a part of the log to columns: what is known of each member and lead at its end.
+
+The service starts from such columns, and the ranker learns on them: one state is built from the
+early part of a log (to learn from and judge on the later part), one from all of it (to serve).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from features.interest import event_weights, interest_text, interest_topics
+from scipy import sparse
+
+from features.entities import EventKind
+from features.events import EventLog
+from features.extract import FeatureSpace
+from recsvc.arrays import (
+    F32,
+    LeadColumns,
+    MemberColumns,
+    Widths,
+    empty_leads,
+    empty_members,
+)
+from recsvc.assemble import fill_leads, fill_members
+from recsvc.bundle import InterestRule
+from recsvc.history import BaseHistory, group_events
+from recsvc.organizations import OrganizationTree
+from recsvc.profile import half_life, pair_strength
+from recsvc.terms import TermContext
+from training.config import TrainingConfig
+from training.embeddings import Embedding
+from training.logs import DataSet
+from training.split import ANSWERS, SHOWN, pair_hash
+
+Fit = Callable[[sparse.csr_matrix], Embedding]
+MOST_SECTOR_TOPICS = 2_000_000
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """A data set's members and leads as features; no event has been looked at."""
+
+    data: DataSet
+    space: FeatureSpace
+    content: sparse.csr_matrix
+    organizations: OrganizationTree
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(members, leads)."""
+        return len(self.data.members), len(self.data.leads)
+
+
+@dataclass(frozen=True)
+class State:
+    """Columns and parameters learned from one part of the log."""
+
+    members: MemberColumns
+    leads: LeadColumns
+    embedding: Embedding
+    context: TermContext
+    history: BaseHistory
+    interest: InterestRule
+
+
+def build_catalog(data: DataSet, config: TrainingConfig) -> Catalog:
+    """Fits the feature space and extracts the content of all leads."""
+    space = FeatureSpace.fit(data.members, data.leads, config.features, config.seed)
+    organizations = OrganizationTree(data.organizations)
+    return Catalog(data, space, space.content(data.leads), organizations)
+
+
+def interactions(
+    events: EventLog, weights: F32, member_count: int, lead_count: int
+) -> sparse.csr_matrix:
+    """One weight > 0 a pair (csr float32[m, n]) from n events' weights, as the fold-in takes them."""
+    kept = (weights > 0) & (events.lead >= 0)
+    pairs = (events.member[kept], events.lead[kept])
+    matrix = sparse.coo_matrix((weights[kept], pairs), shape=(member_count, lead_count)).tocsr()
+    matrix.sum_duplicates()
+    matrix.data = pair_strength(matrix.data.astype(np.float32))
+    return matrix
+
+
+def learn_state(catalog: Catalog, events: EventLog, fit: Fit, config: TrainingConfig) -> State:
+    """Everything a bundle knows, learned from `events` (a part of the data set's log)."""
+    member_count, lead_count = catalog.shape
+    rule = InterestRule(
+        config.interest_half_life_days,
+        int(events.time_us[-1]) if len(events) else 0,
+        events.has_times,
+    )
+    weights = event_weights(events, rule.reference_time_us, half_life(rule))
+    embedding = fit(interactions(events, weights, member_count, lead_count))
+    widths = Widths(embedding.dimensions_count, catalog.space.text.dimensions)
+    members = _member_columns(catalog, embedding, widths)
+    leads = _lead_columns(catalog, embedding, widths)
+    members.interest_text[:] = interest_text(events, weights, leads.text, member_count)
+    members.interest_topics[:], members.interest_topic_weights[:] = interest_topics(
+        events, weights, leads.topics, leads.topic_weights, member_count
+    )
+    _count(events, weights, members, leads)
+    context = TermContext(
+        _sector_topics(events, weights, members, leads, catalog.space),
+        *_prior_logits(members, leads),
+        config.prior_strength,
+        config.prior_strength,
+    )
+    history = group_events(
+        events.member,
+        events.lead,
+        events.kind,
+        events.reason,
+        events.time_us,
+        member_count,
+        lead_count,
+    )
+    return State(members, leads, embedding, context, history, rule)
+
+
+def _member_columns(catalog: Catalog, embedding: Embedding, widths: Widths) -> MemberColumns:
+    data = catalog.data
+    columns = empty_members(len(data.members), widths)
+    rows = np.arange(len(data.members), dtype=np.int32)
+    features = catalog.space.members(data.members)
+    fill_members(columns, rows, data.members, features, catalog.organizations)
+    columns.vector[:] = embedding.members
+    return columns
+
+
+def _lead_columns(catalog: Catalog, embedding: Embedding, widths: Widths) -> LeadColumns:
+    data = catalog.data
+    columns = empty_leads(len(data.leads), widths)
+    rows = np.arange(len(data.leads), dtype=np.int32)
+    features = catalog.space.leads(data.leads)
+    fill_leads(columns, rows, data.leads, features, catalog.organizations)
+    columns.vector[:] = embedding.leads
+    return columns
+
+
+def _count(events: EventLog, weights: F32, members: MemberColumns, leads: LeadColumns) -> None:
+    """Exposures and claims count once a pair, other events each time; weights decide nothing."""
+    known = events.lead >= 0
+    pair = events.member.astype(np.int64) * len(leads.alive) + events.lead
+    shown = np.unique(pair[known & np.isin(events.kind, SHOWN)])
+    claimed = np.unique(pair[known & (events.kind == EventKind.CLAIMED)])
+    hits = shown[np.isin(shown, claimed)]
+    answered = known & np.isin(events.kind, ANSWERS)
+    for columns, shown_rows, hit_rows, rows in (
+        (members, shown // len(leads.alive), hits // len(leads.alive), events.member[answered]),
+        (leads, shown % len(leads.alive), hits % len(leads.alive), events.lead[answered]),
+    ):
+        count = len(columns.alive)
+        columns.exposures[:] = np.bincount(shown_rows, minlength=count)
+        columns.claims[:] = np.bincount(hit_rows, minlength=count)
+        columns.events[:] = np.bincount(rows, minlength=count)
+
+
+def _prior_logits(members: MemberColumns, leads: LeadColumns) -> tuple[float, float]:
+    total = float(members.exposures.sum())
+    rate = (float(members.claims.sum()) + 1.0) / (total + 10.0)
+    logit = float(np.log(rate / (1.0 - rate)))
+    return logit, logit
+
+
+def _sector_topics(
+    events: EventLog,
+    weights: F32,
+    members: MemberColumns,
+    leads: LeadColumns,
+    space: FeatureSpace,
+) -> F32:
+    """Log-lift (float32[sectors, topics]) of a sector acting on a topic, shrunk to 0 by 5 events."""
+    sectors, topics = len(space.sectors), len(space.topics.names)
+    if sectors == 0 or topics == 0 or sectors * topics > MOST_SECTOR_TOPICS:
+        return np.zeros((0, 0), np.float32)
+    kept = (weights > 0) & (events.lead >= 0)
+    kept &= members.sector[events.member] >= 0
+    sector = members.sector[events.member[kept]]
+    named = leads.topics[events.lead[kept]]
+    counts = np.zeros((sectors, topics))
+    for column in range(named.shape[1]):
+        has = named[:, column] >= 0
+        np.add.at(counts, (sector[has], named[has, column]), 1.0)
+    share = (counts.sum(axis=0) + 1.0) / (counts.sum() + topics)
+    own = (counts + 5.0 * share) / (counts.sum(axis=1, keepdims=True) + 5.0)
+    return np.log(own / share).astype(np.float32)
+
+
+def sample_rows(count: int, most: int, seed: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:
+    """At most `most` of `count` rows (int32, ascending), chosen by hash."""
+    rows = np.arange(count, dtype=np.int32)
+    if count <= most:
+        return rows
+    order = np.argsort(pair_hash(rows, np.zeros_like(rows), seed + 3))
+    return np.sort(rows[order[:most]])
