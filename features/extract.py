@@ -23,8 +23,9 @@ from features.location import locate, member_places
 from features.regions import RegionTable
 from features.state import Arrays, content_hash, read_state, write_state
 from features.text import TextModel
-from features.topic_learning import learn_topics, openings
-from features.topic_model import TopicModel
+from features.tokens import Documents
+from features.topic_learning import learn_topics
+from features.topic_model import OPENING_LETTERS, TopicModel
 from features.topics import TopicTable
 from features.vocabulary import Vocabulary
 
@@ -117,9 +118,10 @@ class FeatureSpace:
 
     def leads(self, leads: Sequence[Lead]) -> LeadFeatures:
         """Features of n leads, each row independent of the others."""
-        rows = self.content(leads)
+        documents = self._documents(leads)
+        rows = self.text.rows(documents)
         topics, topic_weights = self.topics.arrays([lead.topics for lead in leads], LEAD_TOPICS)
-        inferred = self._infer_topics(leads, rows, topics, topic_weights)
+        inferred = self._infer_topics(leads, documents, rows, topics, topic_weights)
         n = len(leads)
         region = np.full((n, 4), -1, np.int32)
         latitude = np.full(n, np.nan, np.float32)
@@ -143,6 +145,7 @@ class FeatureSpace:
     def _infer_topics(
         self,
         leads: Sequence[Lead],
+        documents: Documents,
         rows: sparse.csr_matrix,
         topics: NDArray[np.int32],
         topic_weights: NDArray[np.float32],
@@ -152,8 +155,8 @@ class FeatureSpace:
         bare = [row for row, lead in enumerate(leads) if not lead.topics]
         if self.topic_model is None or not bare:
             return inferred
-        texts = [lead_text(leads[row]) for row in bare]
-        found = self.topic_model.infer(rows[bare], self.text.rows(openings(texts)))
+        opening = self.text.rows(documents, OPENING_LETTERS)
+        found = self.topic_model.infer(rows[bare], opening[bare])
         for row, likely in zip(bare, found, strict=True):
             inferred[row] = bool(likely)
             self.topics.fill(topics[row], topic_weights[row], likely)
@@ -173,7 +176,9 @@ class FeatureSpace:
                 region[row, column] = at.levels
                 latitude[row, column], longitude[row, column] = at.latitude_rad, at.longitude_rad
         return MemberFeatures(
-            text=self.text.vectors(self.text.rows([m.expertise for m in members], own)),
+            text=self.text.vectors(
+                self.text.rows(self.text.documents([m.expertise for m in members], own))
+            ),
             topics=topics,
             topic_weights=topic_weights,
             sector=self.sectors.rows([m.sector for m in members], "minus_one"),
@@ -184,7 +189,10 @@ class FeatureSpace:
 
     def content(self, leads: Sequence[Lead]) -> sparse.csr_matrix:
         """TF-IDF float32 [n, terms] over words, n-grams and all topics, rows of L2 length 1."""
-        return self.text.rows(list(map(lead_text, leads)), [lead.topics for lead in leads])
+        return self.text.rows(self._documents(leads))
+
+    def _documents(self, leads: Sequence[Lead]) -> Documents:
+        return self.text.documents(list(map(lead_text, leads)), [lead.topics for lead in leads])
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         """The frozen arrays by name, and the settings as JSON values."""

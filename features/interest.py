@@ -1,7 +1,6 @@
 """What members did, as interest: weights by kind, fading with time, summed over leads.
 
-Pure functions over an EventLog; the same sums are kept up to date online from single events. A log
-without times does not decay.
+Pure functions over an EventLog, offline over the whole log and online over one member's part of it.
 """
 
 from __future__ import annotations
@@ -48,27 +47,25 @@ def kind_weights() -> NDArray[np.float32]:
 def decay(
     time_us: NDArray[np.int64], reference_time_us: int, half_life_days: float
 ) -> NDArray[np.float32]:
-    """float32[n]: one half to the power of an event's age in half lives; 1 for what is not over."""
+    """float32[n]: one half to the power of an event's age in half-lives; 1 for the future.
+
+    An infinite half-life means no decay.
+    """
     age_days = np.maximum(reference_time_us - time_us, 0) / _MICROSECONDS_A_DAY
     return np.exp2(-age_days / half_life_days).astype(np.float32)
-
-
-def log_decay(
-    events: EventLog, reference_time_us: int, half_life_days: float
-) -> NDArray[np.float32]:
-    """`decay` of each event, or ones when the log has no times."""
-    if not events.has_times:
-        return np.ones(len(events), np.float32)
-    return decay(events.time_us, reference_time_us, half_life_days)
 
 
 def event_weights(
     events: EventLog, reference_time_us: int, half_life_days: float
 ) -> NDArray[np.float32]:
-    """float32[n]: interest each event shows in its lead, decayed; 0 for events without a lead."""
+    """float32[n]: interest each event shows in its lead, decayed; 0 for events without a lead.
+
+    For a data set without times the half-life is infinite. The caller says so: one member's events
+    may share an instant in a data set that does have times.
+    """
     weights = kind_weights()[events.kind, events.reason]
     weights = np.where(events.lead >= 0, weights, np.float32(0.0))
-    return weights * log_decay(events, reference_time_us, half_life_days)
+    return weights * decay(events.time_us, reference_time_us, half_life_days)
 
 
 def interest_matrix(
@@ -93,9 +90,10 @@ def interest_text(
 
     lead_text is float32[leads, d] in the order of the log's lead vocabulary.
     """
-    total = interest_matrix(events, weights, n_members, len(lead_text)) @ lead_text
+    pairs = interest_matrix(events, weights, n_members, len(lead_text))
+    total = np.asarray(pairs @ lead_text, np.float32)
     length = np.linalg.norm(total, axis=1, keepdims=True)
-    return np.divide(total, length, out=np.zeros_like(total), where=length > 0)
+    return np.asarray(np.divide(total, length, out=total, where=length > 0), np.float32)
 
 
 def interest_topics(
@@ -139,13 +137,53 @@ def _heaviest(starts, indices, values, width):  # type: ignore[no-untyped-def]
 
 
 class ResponseCounts(NamedTuple):
-    """How often pairs were exposed and how often they were answered, decayed.
+    """How often pairs were exposed (PUSHED or SHOWN) and answered (CLAIMED); m members, n leads.
 
-    One pair counts once, however often it was pushed, shown or claimed; its latest event decides
-    its age.
+    A pair counts once, decayed from its first exposure, and so does the answer to it: a rate is a
+    share of the same pairs. A claim of a pair that was never exposed is no answer; a log without
+    exposures has zeros everywhere.
     """
 
     member_exposures: NDArray[np.float32]  # [m]
-    member_claims: NDArray[np.float32]  # [m], of exposed pairs when the log has exposures
+    member_claims: NDArray[np.float32]  # [m]
     lead_exposures: NDArray[np.float32]  # [n]
     lead_claims: NDArray[np.float32]  # [n]
+
+
+def response_counts(
+    events: EventLog, reference_time_us: int, half_life_days: float, n_members: int, n_leads: int
+) -> ResponseCounts:
+    """Counts of `events`; an infinite half-life gives whole numbers."""
+    pair = events.member.astype(np.int64) * n_leads + events.lead
+    exposed = (events.lead >= 0) & np.isin(events.kind, np.array(sorted(EXPOSURES), np.uint8))
+    # The log is in order of time, so the first place of a pair is its first exposure.
+    pairs, first = np.unique(pair[exposed], return_index=True)
+    worth = decay(events.time_us[exposed][first], reference_time_us, half_life_days)
+    claimed = pair[(events.lead >= 0) & (events.kind == EventKind.CLAIMED)]
+    answered = worth * np.isin(pairs, claimed)
+    member, lead = pairs // max(n_leads, 1), pairs % max(n_leads, 1)
+    return ResponseCounts(
+        _sums(member, worth, n_members),
+        _sums(member, answered, n_members),
+        _sums(lead, worth, n_leads),
+        _sums(lead, answered, n_leads),
+    )
+
+
+def smoothed_logit(
+    claims: NDArray[np.float32],
+    exposures: NDArray[np.float32],
+    prior_rate: float,
+    prior_strength: float,
+) -> NDArray[np.float32]:
+    """Log-odds (float32[n]) of an answer, pulled to `prior_rate` as by `prior_strength` exposures.
+
+    prior_rate lies strictly between 0 and 1, prior_strength is above 0.
+    """
+    answered = claims + prior_rate * prior_strength
+    ignored = exposures - claims + (1.0 - prior_rate) * prior_strength
+    return np.log(answered / ignored).astype(np.float32)
+
+
+def _sums(rows: NDArray[np.int64], values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
+    return np.bincount(rows, weights=values, minlength=count).astype(np.float32)

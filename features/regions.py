@@ -116,6 +116,9 @@ class RegionTable:
     def __len__(self) -> int:
         return len(self._regions)
 
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._regions)
+
     def __contains__(self, code: object) -> bool:
         return isinstance(code, str) and code.ljust(CODE_DIGITS, "0") in self._regions
 

@@ -10,7 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from features.tokens import Documents, Tokenizer, character_classes, scan_text, scan_topics
+from features.tokens import (
+    ALL_LETTERS,
+    Documents,
+    Tokenizer,
+    character_classes,
+    scan_text,
+    scan_topics,
+)
 
 _SEPARATOR = "\x1f"
 
@@ -54,23 +61,28 @@ class Terms:
         """The `max_terms` tokens that the most documents hold, at least `min_count` of them."""
         classes = character_classes()
         hashes, counts, begins, ends, topic = _count_documents(
-            documents.points, documents.offsets, classes, tokenizer.ngram_min, tokenizer.ngram_max
+            *documents, classes, tokenizer.ngram_min, tokenizer.ngram_max
         )
         often = np.flatnonzero(counts >= min_count)
         # Ties broken by hash: the order must not depend on the order of documents.
         order = often[np.lexsort((hashes[often], -counts[often]))][:max_terms]
         names = [
-            documents.points[a:b].tobytes().decode("utf-32-le").replace(_SEPARATOR, "")
-            for a, b in zip(begins[order].tolist(), ends[order].tolist(), strict=True)
+            _spell(documents.topic_points if is_topic else documents.points, begin, end)
+            for is_topic, begin, end in zip(topic[order], begins[order], ends[order], strict=True)
         ]
-        idf = np.log((1.0 + len(documents)) / (1.0 + counts[order])) + 1.0
+        idf = np.log((1.0 + documents.size) / (1.0 + counts[order])) + 1.0
         return cls.build(names, hashes[order], topic[order], idf.astype(np.float32), classes)
 
-    def rows(self, documents: Documents, tokenizer: Tokenizer) -> sparse.csr_matrix:
-        """TF-IDF rows, float32 [n, V], sublinear in the count, of L2 length 1 (or empty)."""
+    def rows(
+        self, documents: Documents, tokenizer: Tokenizer, letters: int = ALL_LETTERS
+    ) -> sparse.csr_matrix:
+        """TF-IDF rows, float32 [n, V], sublinear in the count, of L2 length 1 (or empty).
+
+        `letters`: how many letters, digits and Han characters of each text are read.
+        """
         starts, indices, values = _term_rows(
-            documents.points,
-            documents.offsets,
+            *documents,
+            letters,
             self.classes,
             tokenizer.ngram_min,
             tokenizer.ngram_max,
@@ -78,7 +90,12 @@ class Terms:
             self.slots,
             self.weights,
         )
-        return sparse.csr_matrix((values, indices, starts), shape=(len(documents), len(self)))
+        return sparse.csr_matrix((values, indices, starts), shape=(documents.size, len(self)))
+
+
+def _spell(points: NDArray[np.uint32], begin: int, end: int) -> str:
+    """The term that stands there; an n-gram may span the end of a word."""
+    return points[begin:end].tobytes().decode("utf-32-le").replace(_SEPARATOR, "")
 
 
 @numba.njit(cache=True)
@@ -94,38 +111,67 @@ def _fill_slots(hashes, size):  # type: ignore[no-untyped-def]
 
 
 @numba.njit(cache=True)
-def _longest(offsets):  # type: ignore[no-untyped-def]
-    """Points of the longest document."""
-    longest = 0
-    for row in range(len(offsets) // 2):
-        longest = max(longest, offsets[2 * row + 2] - offsets[2 * row])
-    return longest
+def _room(bounds, topic_bounds, ngram_min, ngram_max):  # type: ignore[no-untyped-def]
+    """The most tokens that one document can have."""
+    most = 1
+    for row in range(len(bounds)):
+        text = (bounds[row, 1] - bounds[row, 0]) * (2 + ngram_max - ngram_min)
+        most = max(most, text + topic_bounds[row, 1] - topic_bounds[row, 0])
+    return most
 
 
 @numba.njit(cache=True)
-def _scan(points, offsets, row, classes, ngram_min, ngram_max, hashes, begins, ends):  # type: ignore[no-untyped-def]
-    """All tokens of one document; returns (how many come from its text, how many in all)."""
-    start, middle, stop = offsets[2 * row], offsets[2 * row + 1], offsets[2 * row + 2]
-    words = scan_text(points, start, middle, classes, ngram_min, ngram_max, hashes, begins, ends)
-    topics = scan_topics(points, middle, stop, hashes[words:], begins[words:], ends[words:])
+def _scan(  # type: ignore[no-untyped-def]
+    points, bounds, topic_points, topic_bounds, row, letters, classes, low, high, found
+):
+    """All tokens of one document into `found` = (hashes, begins, ends); returns (how many come from
+    its text, how many in all).
+    """
+    hashes, begins, ends = found
+    start, stop = bounds[row]
+    words = scan_text(points, start, stop, letters, classes, low, high, hashes, begins, ends)
+    start, stop = topic_bounds[row]
+    topics = scan_topics(topic_points, start, stop, hashes[words:], begins[words:], ends[words:])
     return words, words + topics
 
 
 @numba.njit(cache=True)
-def _term_rows(points, offsets, classes, ngram_min, ngram_max, keys, slots, weights):  # type: ignore[no-untyped-def]
-    n = len(offsets) // 2
-    room = _longest(offsets) * (2 + ngram_max - ngram_min) + 1
-    hashes = np.empty(room, np.uint64)
-    begins = np.empty(room, np.int64)
-    ends = np.empty(room, np.int64)
+def _term_rows(  # type: ignore[no-untyped-def]
+    points,
+    bounds,
+    topic_points,
+    topic_bounds,
+    letters,
+    classes,
+    ngram_min,
+    ngram_max,
+    keys,
+    slots,
+    weights,
+):
+    n = len(bounds)
+    room = _room(bounds, topic_bounds, ngram_min, ngram_max)
+    found = (np.empty(room, np.uint64), np.empty(room, np.int64), np.empty(room, np.int64))
+    hashes = found[0]
     starts = np.zeros(n + 1, np.int64)
-    indices = np.empty(len(points) * (2 + ngram_max - ngram_min), np.int32)
+    indices = np.empty(len(points) * (2 + ngram_max - ngram_min) + len(topic_points), np.int32)
     values = np.empty(len(indices), np.float32)
     counts = np.zeros(len(keys), np.int32)
     mask = np.uint64(len(slots) - 1)
     used = 0
     for row in range(n):
-        _, total = _scan(points, offsets, row, classes, ngram_min, ngram_max, hashes, begins, ends)
+        _, total = _scan(
+            points,
+            bounds,
+            topic_points,
+            topic_bounds,
+            row,
+            letters,
+            classes,
+            ngram_min,
+            ngram_max,
+            found,
+        )
         first = used
         for token in range(total):
             slot = hashes[token] & mask
@@ -151,13 +197,14 @@ def _term_rows(points, offsets, classes, ngram_min, ngram_max, keys, slots, weig
 
 
 @numba.njit(cache=True)
-def _count_documents(points, offsets, classes, ngram_min, ngram_max):  # type: ignore[no-untyped-def]
+def _count_documents(  # type: ignore[no-untyped-def]
+    points, bounds, topic_points, topic_bounds, classes, ngram_min, ngram_max
+):
     """In how many documents each distinct token stands, and where it stands first."""
-    n = len(offsets) // 2
-    room = _longest(offsets) * (2 + ngram_max - ngram_min) + 1
-    hashes = np.empty(room, np.uint64)
-    begins = np.empty(room, np.int64)
-    ends = np.empty(room, np.int64)
+    n = len(bounds)
+    room = _room(bounds, topic_bounds, ngram_min, ngram_max)
+    found = (np.empty(room, np.uint64), np.empty(room, np.int64), np.empty(room, np.int64))
+    hashes, begins, ends = found
     capacity = 1 << 16
     keys = np.empty(capacity, np.uint64)
     counts = np.zeros(capacity, np.int32)
@@ -169,7 +216,16 @@ def _count_documents(points, offsets, classes, ngram_min, ngram_max):  # type: i
     used = 0
     for row in range(n):
         words, total = _scan(
-            points, offsets, row, classes, ngram_min, ngram_max, hashes, begins, ends
+            points,
+            bounds,
+            topic_points,
+            topic_bounds,
+            row,
+            ALL_LETTERS,
+            classes,
+            ngram_min,
+            ngram_max,
+            found,
         )
         if used + total > capacity:
             while used + total > capacity:

@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from features.config import FeatureConfig
 from features.state import Arrays
 from features.terms import Terms
-from features.tokens import Tokenizer
+from features.tokens import ALL_LETTERS, Documents, Tokenizer
 from features.vocabulary import pack_strings, unpack_strings
 
 _SVD_ITERATIONS = 3
@@ -71,11 +71,18 @@ class TextModel:
         """Width of a text vector."""
         return int(self.components.shape[1])
 
-    def rows(
+    def documents(
         self, texts: Sequence[str], topics: Sequence[Sequence[str]] | None = None
-    ) -> sparse.csr_matrix:
-        """TF-IDF rows float32 [n, V] of L2 length 1, empty where no token is known."""
-        return self.terms.rows(self.tokenizer.documents(texts, topics), self.tokenizer)
+    ) -> Documents:
+        """The texts (and their topics) split, for `rows`."""
+        return self.tokenizer.documents(texts, topics)
+
+    def rows(self, documents: Documents, letters: int = ALL_LETTERS) -> sparse.csr_matrix:
+        """TF-IDF rows float32 [n, V] of L2 length 1, empty where no token is known.
+
+        `letters`: how many letters, digits and Han characters of each text are read.
+        """
+        return self.terms.rows(documents, self.tokenizer, letters)
 
     def vectors(self, rows: sparse.csr_matrix) -> NDArray[np.float32]:
         """float32 [n, d] of L2 length 1, zero for empty rows."""

@@ -7,9 +7,11 @@ hashes on purpose: the two-character word 停车 and the bigram 停车 are one t
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numba
 import numpy as np
@@ -24,8 +26,14 @@ _PRIME = np.uint64(0x100000001B3)
 _MIX = np.uint64(0xFF51AFD7ED558CCD)
 _SHIFT = np.uint64(33)
 
-_SEPARATOR = "\x1f"
-_SEPARATOR_POINT = 0x1F
+_SEPARATOR, _SEPARATOR_POINT = "\x1f", 0x1F
+_BOUNDARY, _BOUNDARY_POINT = "\x1e", 0x1E
+_CHUNK = 1_000
+ALL_LETTERS = 1 << 60
+_UNUSUAL = re.compile(
+    "[^\x00-\x7f\u00b7\u2014\u2018-\u201d\u2026\u3000-\u3015\u4e00-\u9fff\uff01\uff08\uff09\uff0c\uff1a\uff1b\uff1f]"
+)
+"""Outside ASCII, common Han characters and common Chinese punctuation."""
 _OTHER, _ALPHANUMERIC, _HAN = 0, 1, 2
 _BASIC_PLANE = 0x10000
 _HAN_PLANES = (0x20000, 0x323B0)
@@ -42,20 +50,23 @@ def character_classes() -> NDArray[np.uint8]:
     return classes
 
 
-@dataclass(frozen=True, slots=True)
-class Documents:
+class Documents(NamedTuple):
     """n documents as code points, ready for the kernels.
 
-    points: uint32[p], words of all documents, each closed by U+001F.
-    offsets: int64[2n + 1], document i's text is points[offsets[2i] : offsets[2i + 1]] and its
-    topics are points[offsets[2i + 1] : offsets[2i + 2]].
+    points: uint32[p], words of all texts, each closed by U+001F. bounds: int64[n, 2], where each
+    text begins and ends in them. topic_points uint32[q], topic_bounds int64[n, 2]: the same of the
+    topics.
     """
 
     points: NDArray[np.uint32]
-    offsets: NDArray[np.int64]
+    bounds: NDArray[np.int64]
+    topic_points: NDArray[np.uint32]
+    topic_bounds: NDArray[np.int64]
 
-    def __len__(self) -> int:
-        return len(self.offsets) // 2
+    @property
+    def size(self) -> int:
+        """Number of documents."""
+        return len(self.bounds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,36 +92,57 @@ class Tokenizer:
     def documents(
         self, texts: Sequence[str], topics: Sequence[Sequence[str]] | None = None
     ) -> Documents:
-        """Splits n texts (and their topics, when given) into one buffer."""
-        parts: list[str] = []
-        for row, text in enumerate(texts):
-            parts.append(self._words(text))
-            own = topics[row] if topics is not None else ()
-            parts.append(_SEPARATOR.join([*map(normalise_topic, own), ""]) if own else "")
-        offsets = np.zeros(len(parts) + 1, np.int64)
-        np.cumsum([len(part) for part in parts], out=offsets[1:])
-        return Documents(np.frombuffer("".join(parts).encode("utf-32-le"), np.uint32), offsets)
+        """Splits n texts (and their topics, when given) into buffers of code points."""
+        words = [
+            self._words(texts[start : start + _CHUNK]) for start in range(0, len(texts), _CHUNK)
+        ]
+        named = [""] * len(texts)
+        if topics is not None and any(topics):
+            named = [
+                _SEPARATOR.join([*map(normalise_topic, own), ""]) if own else "" for own in topics
+            ]
+        points, bounds = _to_points(_BOUNDARY.join(words), len(texts))
+        return Documents(points, bounds, *_to_points(_BOUNDARY.join(named), len(texts)))
 
-    def _words(self, text: str) -> str:
-        if not text:
-            return ""
-        clean = normalise_text(text[: self.maximum_characters])
-        return _SEPARATOR.join([*rjieba.cut(clean, self.guess_new_words), ""])
+    def _words(self, texts: Sequence[str]) -> str:
+        """Words of several texts. rjieba gets them in one string: its cost a call is high, and
+        U+001E between them is a token of its own that no word and no n-gram crosses.
+        """
+        longest = self.maximum_characters
+        joined = _BOUNDARY.join([fold_text(text[:longest]) for text in texts])
+        try:
+            words = rjieba.cut(joined, self.guess_new_words)
+        except UnicodeEncodeError:  # half a surrogate pair, which JSON can hold
+            words = rjieba.cut(joined.encode("utf-8", "replace").decode(), self.guess_new_words)
+        # Lower case comes last: the dictionary knows T恤 but not t恤.
+        return _SEPARATOR.join([*words, ""]).lower()
 
 
-def normalise_text(text: str) -> str:
-    """Full-width forms folded, lower case; half a surrogate pair (possible in JSON) becomes "?"."""
-    folded = unicodedata.normalize("NFKC", text).lower()
-    try:
-        folded.encode()
-    except UnicodeEncodeError:
-        return folded.encode("utf-8", "replace").decode()
-    return folded
+def _to_points(joined: str, count: int) -> tuple[NDArray[np.uint32], NDArray[np.int64]]:
+    """Code points of `count` parts with U+001E between them, and where each part is."""
+    points = np.frombuffer(joined.encode("utf-32-le", "replace"), np.uint32)
+    bounds = np.zeros((count, 2), np.int64)
+    if count:
+        marks = np.flatnonzero(points == _BOUNDARY_POINT)
+        bounds[1:, 0] = marks + 1
+        bounds[:-1, 1] = marks
+        bounds[-1, 1] = len(points)
+    return points, bounds
+
+
+def fold_text(text: str) -> str:
+    """Full-width and other compatibility forms folded (NFKC).
+
+    Folding is slow and Chinese punctuation alone, which never becomes a token, is no reason for it.
+    """
+    if _UNUSUAL.search(text):
+        text = unicodedata.normalize("NFKC", text)
+    return text.replace(_BOUNDARY, " ")
 
 
 def normalise_topic(topic: str) -> str:
-    """A topic as it is compared: like text, without space around it."""
-    return normalise_text(topic).strip()
+    """A topic as it is compared: folded, in lower case, without space around it."""
+    return fold_text(topic).lower().strip()
 
 
 @numba.njit(cache=True, inline="always")
@@ -121,10 +153,11 @@ def _finish(state: np.uint64) -> np.uint64:
 
 
 @numba.njit(cache=True)
-def scan_text(points, start, stop, classes, ngram_min, ngram_max, hashes, begins, ends):  # type: ignore[no-untyped-def]
+def scan_text(points, start, stop, letters, classes, ngram_min, ngram_max, hashes, begins, ends):  # type: ignore[no-untyped-def]
     """Writes hash, first and last place of each token of one text; returns how many there are.
 
-    points uint32, classes uint8[65536]; hashes uint64, begins and ends int64 need room for
+    Only the first `letters` letters, digits and Han characters are read. points uint32, classes
+    uint8[65536]; hashes uint64, begins and ends int64 need room for
     (stop - start) * (2 + ngram_max - ngram_min) tokens. Words come out when they hold a letter or a
     digit, or are longer than the n-grams, which stand for the shorter ones.
     """
@@ -156,6 +189,10 @@ def scan_text(points, start, stop, classes, ngram_min, ngram_max, hashes, begins
         elif _HAN_PLANES[0] <= point < _HAN_PLANES[1]:
             kind = _HAN
         state = (state ^ np.uint64(point)) * _PRIME
+        if kind != _OTHER:
+            letters -= 1
+            if letters < 0:
+                break
         if kind != _HAN:
             run = 0
             alphanumeric = alphanumeric or kind == _ALPHANUMERIC

@@ -14,7 +14,7 @@ from features.config import FeatureConfig
 from features.terms import Terms
 from features.text import TextModel
 from features.tokens import Tokenizer
-from features.topic_model import OPENING_CHARACTERS, TopicModel
+from features.topic_model import OPENING_LETTERS, TopicModel
 from features.topics import TopicTable, distinct
 
 
@@ -41,15 +41,9 @@ def learn_topics(
     topics = np.sort(frequent[counts[frequent] >= config.min_topic_leads]).astype(np.int32)
     if not len(topics):
         return None
-    chosen = [texts[row] for row in labelled]
-    return TopicModel.fit(
-        text.rows(chosen), text.rows(openings(chosen)), labels[:, topics], topics, seed
-    )
-
-
-def openings(texts: Sequence[str]) -> list[str]:
-    """The first characters of each text, the second view of `TopicModel`."""
-    return [text[:OPENING_CHARACTERS] for text in texts]
+    documents = text.documents([texts[row] for row in labelled])
+    whole, opening = text.rows(documents), text.rows(documents, OPENING_LETTERS)
+    return TopicModel.fit(whole, opening, labels[:, topics], topics, seed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,13 +100,12 @@ def _fold_chances(
     topics = np.arange(train_labels.max() + 1, dtype=np.int32)
     model = TopicModel.fit(
         terms.rows(documents, tokenizer),
-        terms.rows(tokenizer.documents(openings(train_texts)), tokenizer),
+        terms.rows(documents, tokenizer, OPENING_LETTERS),
         train_labels[:, None] == topics,
         topics,
         seed,
     )
-    held_out = [texts[i] for i in test]
+    held_out = tokenizer.documents([texts[i] for i in test])
     return model.probabilities(
-        terms.rows(tokenizer.documents(held_out), tokenizer),
-        terms.rows(tokenizer.documents(openings(held_out)), tokenizer),
+        terms.rows(held_out, tokenizer), terms.rows(held_out, tokenizer, OPENING_LETTERS)
     )

@@ -22,10 +22,11 @@ from threadpoolctl import threadpool_limits
 
 from features.state import Arrays
 
-OPENING_CHARACTERS = 30
+OPENING_LETTERS = 20
+"""Letters, digits and Han characters of a text that make its opening."""
+
 _OPENING_WEIGHT = 0.7
 _HELD_OUT_SHARE = 0.25
-_MAX_STORED_WEIGHTS = 4_000_000
 _MIN_PROBABILITY = 0.5
 _MAX_INFERRED = 3
 _TOLERANCE = 1e-2
@@ -57,8 +58,12 @@ class TopicModel:
         labels: NDArray[np.bool_],
         topics: NDArray[np.int32],
         seed: int,
+        max_weights: int = 4_000_000,
     ) -> TopicModel:
-        """Learns from n leads: TF-IDF rows [n, v] of both views and bool labels [n, t]."""
+        """Learns from n leads: TF-IDF rows [n, v] of both views and bool labels [n, t].
+
+        At most `max_weights` numbers are kept, those of the terms that say most (16 MB).
+        """
         rows = sparse.hstack([whole, _OPENING_WEIGHT * opening]).tocsr()
         held_out = np.random.default_rng(seed).random(rows.shape[0]) < _HELD_OUT_SHARE
         trial, trial_bias = _fit_margins(rows[~held_out], labels[~held_out], seed)
@@ -66,7 +71,7 @@ class TopicModel:
         coefficients, bias = _fit_margins(rows, labels, seed)
         terms = whole.shape[1]
         full, opening_part = coefficients[:terms], _OPENING_WEIGHT * coefficients[terms:]
-        kept = _most_telling(full, opening_part)
+        kept = _most_telling(full, opening_part, max_weights)
         slots = np.full(terms, -1, np.int32)
         slots[kept] = np.arange(len(kept), dtype=np.int32)
         return cls(
@@ -144,10 +149,12 @@ def _calibrate(margins: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArr
     return np.array([curve.coef_[0, 0], curve.intercept_[0]], np.float32)
 
 
-def _most_telling(full: NDArray[np.float64], opening: NDArray[np.float64]) -> NDArray[np.int64]:
+def _most_telling(
+    full: NDArray[np.float64], opening: NDArray[np.float64], max_weights: int
+) -> NDArray[np.int64]:
     """Ascending rows of the terms with the largest weights, as many as may be stored."""
     strongest = np.maximum(np.abs(full).max(axis=1), np.abs(opening).max(axis=1))
-    room = max(1, _MAX_STORED_WEIGHTS // (2 * full.shape[1]))
+    room = max(1, max_weights // (2 * full.shape[1]))
     order = np.argsort(-strongest, kind="stable")[:room]
     return np.sort(order[strongest[order] > 0])
 
