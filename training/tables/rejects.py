@@ -82,7 +82,8 @@ class RejectLog:
     def too_many(self, rows_read: int, most_share: float) -> DataError:
         """The error that stops a job; names the worst reasons and where to look."""
         worst = "; ".join(self._described(reason) for reason, _ in self.counts.most_common(3))
-        where = f"All are listed in {self.path}. " if self.path else ""
+        listed = "All" if self.total <= MOST_LISTED else f"The first {MOST_LISTED:,}"
+        where = f"{listed} are listed in {self.path}. " if self.path else ""
         return DataError(
             f"{self.total:,} of {rows_read:,} rows of {self.table.name} cannot be used "
             f"({self.total / rows_read:.1%}, at most {most_share:.1%} are allowed): {worst}. "
