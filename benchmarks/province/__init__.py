@@ -1,0 +1,1 @@
+"""The parts of the simulated province; `benchmarks.workload` is the way in."""
