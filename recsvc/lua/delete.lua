@@ -1,12 +1,23 @@
--- Leaves tombstones and tells the stream; what is a tombstone already stays as it is.
--- KEYS: records, changes.  ARGV: kind, tombstone, then ids.
+-- Leaves tombstones and tells the stream; what is a tombstone already stays as it is. The conflicts
+-- of a deleted member (their ids are `<member id>~<hash>`) go with it.
+-- KEYS: records, changes, conflicts.  ARGV: kind, tombstone, then ids.
 -- Returns the id of the last entry of the stream.
 local last
-for i = 3, #ARGV do
-  local old = redis.call('HGET', KEYS[1], ARGV[i])
+local function bury(records, kind, id)
+  local old = redis.call('HGET', records, id)
   if not old or string.match(old, '^{"v":%d+,"f":"(%x*)"') ~= '' then
-    redis.call('HSET', KEYS[1], ARGV[i], ARGV[2])
-    last = redis.call('XADD', KEYS[2], '*', 'k', ARGV[1], 'i', ARGV[i], 'd', ARGV[2])
+    redis.call('HSET', records, id, ARGV[2])
+    last = redis.call('XADD', KEYS[2], '*', 'k', kind, 'i', id, 'd', ARGV[2])
+  end
+end
+local deleted = {}
+for i = 3, #ARGV do
+  bury(KEYS[1], ARGV[1], ARGV[i])
+  deleted[ARGV[i]] = true
+end
+if ARGV[1] == 'member' then
+  for _, id in ipairs(redis.call('HKEYS', KEYS[3])) do
+    if deleted[string.match(id, '^(.*)~')] then bury(KEYS[3], 'conflict', id) end
   end
 end
 if last then return last end

@@ -1,4 +1,5 @@
--- Appends events to the stream, each id once: run in the bucket of the members.
+-- Appends events to the stream, each id once: run in the bucket of the members. On one server the
+-- keys of the ids lie in the buckets of the ids, on a cluster beside the stream (see events.py).
 -- KEYS: changes, then one a event.  ARGV: seconds to remember, then per event event id, member id,
 -- content hash, data.
 -- Returns the id of the stream's last entry, then for each event 'new', 'same' or 'other'.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 from redis.exceptions import NoScriptError
 
 from recsvc.redis_store.errors import FOREIGN, translate, translated
-from recsvc.redis_store.scripts import Call
+from recsvc.redis_store.scripts import Call, Command
 from recsvc.redis_store.urls import Client, open_client
 from recsvc.store_types import StoreUnavailable
 
@@ -28,8 +29,9 @@ class Gateway:
     """One server or cluster. Connects when first used; close it when done."""
 
     def __init__(self, url: str, answer_seconds: float = 5.0) -> None:
-        self._client: Client = open_client(url, answer_seconds, _MAX_CONNECTIONS)
-        self._tail: Client = open_client(url, answer_seconds + BLOCK_SECONDS, 8 * _MAX_CONNECTIONS)
+        self._answer_seconds = answer_seconds
+        self._client = open_client(url, _MAX_CONNECTIONS)
+        self._tail = open_client(url, 8 * _MAX_CONNECTIONS)
 
     @property
     def is_cluster(self) -> bool:
@@ -63,13 +65,13 @@ class Gateway:
         """
         keys, ids = zip(*after, strict=True)
         command = ("XREAD", "COUNT", count, "BLOCK", round(BLOCK_SECONDS * 1000), "STREAMS")
-        with translated():
-            return await self._tail.redis.execute_command(*command, *keys, *ids) or []
+        async with self._asking(self._tail, BLOCK_SECONDS):
+            return await _execute(self._tail, keys[0], (*command, *keys, *ids)) or []
 
     async def every_primary(self, *command: str) -> list[Any]:
         """The answers of all primaries to a command without keys."""
         redis = self._client.redis
-        with translated():
+        async with self._asking(self._client):
             if not self.is_cluster:
                 return [await redis.execute_command(*command)]
             await redis.initialize()
@@ -82,6 +84,19 @@ class Gateway:
             await self._client.close()
             await self._tail.close()
 
+    @asynccontextmanager
+    async def _asking(self, client: Client, extra_seconds: float = 0.0) -> AsyncIterator[None]:
+        """Within, an answer takes limited time and foreign errors are translated."""
+        with translated():
+            try:
+                async with asyncio.timeout(self._answer_seconds + extra_seconds):
+                    yield
+            except TimeoutError:
+                if client.is_cluster:
+                    # The node hangs: have the next command learn who serves its slots now.
+                    await client.redis.aclose()
+                raise
+
     async def _attempt(self, calls: Sequence[Call]) -> list[Any]:
         """Answers in the calls' order; an error reply stays in its place."""
         answers = await self._send(calls, full=False)
@@ -93,16 +108,16 @@ class Gateway:
         return answers
 
     async def _send(self, calls: Sequence[Call], full: bool) -> list[Any]:
-        with translated():
-            if self.is_cluster:
-                return await self._send_by_lane(calls, full)
-            answers: list[Any] = []
-            for start in range(0, len(calls), CALLS_IN_FLIGHT):
-                pipeline = self._client.redis.pipeline(transaction=False)
-                for call in calls[start : start + CALLS_IN_FLIGHT]:
-                    pipeline.execute_command(*(call.full if full else call.short))
+        if self.is_cluster:
+            return await self._send_by_lane(calls, full)
+        answers: list[Any] = []
+        for start in range(0, len(calls), CALLS_IN_FLIGHT):
+            pipeline = self._client.redis.pipeline(transaction=False)
+            for call in calls[start : start + CALLS_IN_FLIGHT]:
+                pipeline.execute_command(*(call.full if full else call.short))
+            async with self._asking(self._client):
                 answers += await pipeline.execute(raise_on_error=False)
-            return answers
+        return answers
 
     async def _send_by_lane(self, calls: Sequence[Call], full: bool) -> list[Any]:
         """On a cluster: lanes at once, the calls of a lane one after the other."""
@@ -116,10 +131,25 @@ class Gateway:
             async with turn:
                 for i in rows:
                     command = calls[i].full if full else calls[i].short
-                    try:
-                        answers[i] = await self._client.redis.execute_command(*command)
-                    except FOREIGN as error:
-                        answers[i] = error
+                    async with self._asking(self._client):
+                        try:
+                            answers[i] = await _execute(self._client, calls[i].key, command)
+                        except NoScriptError as error:
+                            answers[i] = error
 
-        await asyncio.gather(*(send(rows) for rows in lanes.values()))
+        results = await asyncio.gather(*map(send, lanes.values()), return_exceptions=True)
+        for failure in filter(None, results):
+            raise failure
         return answers
+
+
+async def _execute(client: Client, key: str, command: Command) -> Any:
+    """The answer to a command about a key (and others in its slot).
+
+    redis-py 8.1 sends EVALSHA and XREAD to a node picked at random and relies on being redirected.
+    """
+    if not client.is_cluster:
+        return await client.redis.execute_command(*command)
+    await client.redis.initialize()
+    node = client.redis.get_node_from_key(key)
+    return await client.redis.execute_command(*command, target_nodes=node)

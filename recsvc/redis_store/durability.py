@@ -16,6 +16,7 @@ _SYNC_LOSES = {
     "no": "what the operating system had not written yet (often 30 s) on power loss",
     "": "unknown: the server does not tell how often it syncs its append-only file",
 }
+_OLDEST_REDIS = 7
 _FSYNC_RANK = {"always": 3, "everysec": 2, "no": 1, "": 0}
 
 
@@ -75,6 +76,8 @@ def _warnings(info: Mapping[str, Any], policy: str, settings: Mapping[str, str])
         warnings.append("it is a replica: writes will be refused")
     if info.get("aof_last_write_status", "ok") != "ok":
         warnings.append("its last write of the append-only file failed")
+    if int(str(info.get("redis_version", _OLDEST_REDIS)).partition(".")[0]) < _OLDEST_REDIS:
+        warnings.append("it is too old: recsvc needs Redis 7.0 or Valkey 7.2")
     if not settings:
         warnings.append("it does not let us read its CONFIG")
     return warnings

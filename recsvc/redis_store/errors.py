@@ -43,6 +43,8 @@ def translate(error: BaseException) -> RecsvcError:
         return StoreUnavailable(f"the store takes no request now: {_ADVICE.get(code, error)}")
     if isinstance(error, foreign.ResponseError | foreign.DataError):
         return StoreError(f"the store refused a command: {error}")
+    if isinstance(error, TimeoutError):
+        return StoreUnavailable("the store does not answer in time")
     return StoreUnavailable(f"the store cannot be reached: {error or type(error).__name__}")
 
 

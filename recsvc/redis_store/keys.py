@@ -63,12 +63,12 @@ class BucketKeys:
         return self.prefix + "trimmed"
 
     def event(self, event_id: str) -> str:
-        """Content hash of an event recorded in this bucket (its member's)."""
+        """Content hash an event id stands for (in the bucket of the event id)."""
         return f"{self.prefix}event:{event_id}"
 
-    def event_claim(self, event_id: str) -> str:
-        """Content hash an event id is tied to (in the bucket of the event id)."""
-        return f"{self.prefix}event-claim:{event_id}"
+    def recorded(self, event_id: str) -> str:
+        """The same, of an event appended in this bucket (its member's; on a cluster only)."""
+        return f"{self.prefix}recorded:{event_id}"
 
     @property
     def activations(self) -> str:

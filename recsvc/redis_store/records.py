@@ -115,9 +115,10 @@ class Records(TenantBase):
         calls = []
         for bucket, group in by_bucket(rows, bucket_count).items():
             names = BucketKeys.of(tenant, bucket)
-            both = (names.records(kind), names.changes)
+            conflicts = names.records(RecordKind.CONFLICT)
+            touched = (names.records(kind), names.changes, conflicts)
             calls += [
-                Call.run(bucket, scripts.DELETE, both, (kind, tombstone, *part))
+                Call.run(bucket, scripts.DELETE, touched, (kind, tombstone, *part))
                 for part in chunks(group)
             ]
         return reached(calls, await self._gateway.write(calls))

@@ -58,6 +58,11 @@ class Call:
         return cls(lane, (len(keys), *keys, *args), script)
 
     @property
+    def key(self) -> str:
+        """A key of the call: all are in one slot."""
+        return str(self.command[1])
+
+    @property
     def short(self) -> Command:
         """As sent first: the server is expected to know the script."""
         return ("EVALSHA", self.script.digest, *self.command) if self.script else self.command

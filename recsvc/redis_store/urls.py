@@ -61,15 +61,17 @@ def check_url(url: str) -> None:
         _hosts(parts, kind)
 
 
-def open_client(url: str, answer_seconds: float, max_connections: int) -> Client:
-    """A client that connects when first used and waits `answer_seconds` for each answer.
+def open_client(url: str, max_connections: int) -> Client:
+    """A client that connects when first used.
 
-    It never repeats a command by itself: whether that is right is for the caller to know.
+    It never repeats a command by itself: whether that is right is for the caller to know. Nor does
+    it limit the time of an answer: redis-py does so with asyncio.wait_for, which up to Python 3.11
+    may swallow a cancellation.
     """
     check_url(url)
     parts = urlsplit(url)
     options: dict[str, Any] = {
-        "socket_timeout": answer_seconds,
+        "socket_timeout": None,
         "socket_connect_timeout": _CONNECT_SECONDS,
         "socket_read_size": _READ_SIZE,
         "retry": Retry(NoBackoff(), 0),
@@ -83,21 +85,24 @@ def open_client(url: str, answer_seconds: float, max_connections: int) -> Client
             return _open_sentinel(parts, options)
     if parts.scheme == "unix":
         del options["socket_connect_timeout"]
-    pool = BlockingConnectionPool.from_url(url, timeout=answer_seconds, **options)
+    pool = BlockingConnectionPool.from_url(url, timeout=None, **options)
     client = Redis.from_pool(pool)
     return Client(client, False, client.aclose)
 
 
 def _open_cluster(parts: SplitResult, options: dict[str, Any]) -> Client:
     nodes = [ClusterNode(host, port) for host, port in _hosts(parts, "cluster")]
-    client = RedisCluster(startup_nodes=nodes, **options, **_common(parts))
+    # A redirection patches one slot; learning the whole layout anew would close all connections
+    # under commands in flight.
+    client = RedisCluster(startup_nodes=nodes, reinitialize_steps=0, **options, **_common(parts))
     return Client(client, True, client.aclose)
 
 
 def _open_sentinel(parts: SplitResult, options: dict[str, Any]) -> Client:
     common = _common(parts)
     own = {key: value for key, value in common.items() if key.startswith("ssl")}
-    own |= {key: options[key] for key in ("socket_timeout", "socket_connect_timeout", "protocol")}
+    # A sentinel that hangs must not keep us from asking the next one.
+    own |= {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "protocol": 2}
     sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
         _hosts(parts, "sentinel"), sentinel_kwargs=own, **options, **common
     )
