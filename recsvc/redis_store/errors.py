@@ -45,7 +45,7 @@ def translate(error: BaseException) -> RecsvcError:
         return StoreError(f"the store refused a command: {error}")
     if isinstance(error, TimeoutError):
         return StoreUnavailable("the store does not answer in time")
-    return StoreUnavailable(f"the store cannot be reached: {error or type(error).__name__}")
+    return StoreUnavailable(f"the store cannot be reached: {str(error) or type(error).__name__}")
 
 
 def _code(error: BaseException) -> str:

@@ -28,7 +28,7 @@ SCHEMES = (
     "redis", "rediss", "unix", "redis+sentinel", "rediss+sentinel", "redis+cluster",
     "rediss+cluster",
 )  # fmt: skip
-_DEFAULT_PORTS = {"sentinel": 26379, "cluster": 6379}
+_DEFAULT_PORTS = {"sentinel": 26379, "cluster": 6379, "": 6379}
 _CONNECT_SECONDS = 2.0
 _READ_SIZE = 1 << 18
 
@@ -57,8 +57,7 @@ def check_url(url: str) -> None:
         raise DataError(
             "a redis+sentinel URL ends in the name of its service: redis+sentinel://host:port/name"
         )
-    if kind:
-        _hosts(parts, kind)
+    _hosts(parts, kind)
 
 
 def open_client(url: str, max_connections: int) -> Client:
@@ -102,7 +101,8 @@ def _open_sentinel(parts: SplitResult, options: dict[str, Any]) -> Client:
     common = _common(parts)
     own = {key: value for key, value in common.items() if key.startswith("ssl")}
     # A sentinel that hangs must not keep us from asking the next one.
-    own |= {"socket_timeout": 1.0, "socket_connect_timeout": 1.0, "protocol": 2}
+    own |= {"socket_timeout": 1.0, "socket_connect_timeout": 1.0}
+    own |= {key: options[key] for key in ("retry", "protocol")}
     sentinel: Any = Sentinel(  # type: ignore[no-untyped-call]
         _hosts(parts, "sentinel"), sentinel_kwargs=own, **options, **common
     )
