@@ -39,6 +39,8 @@ class MemberColumns(NamedTuple):
     sector: I32  # [n] -1 unknown
     latitude_rad: F32  # [n, 4] home first, NaN padded
     longitude_rad: F32  # [n, 4]
+    activity_latitude_rad: F32  # [n, 4] where the leads acted on gather, NaN padded
+    activity_longitude_rad: F32  # [n, 4]
     region: I32  # [n, 4, 4] province, city, county, town of each place, -1 unknown
     organization: I32  # [n] row of the organization tree, -1 none
     exposures: F32  # [n] pairs pushed or shown, decayed
@@ -96,6 +98,8 @@ _MEMBER_SPEC: dict[str, tuple[Any, tuple[int | str, ...], Any]] = {
     "sector": (np.int32, (), -1),
     "latitude_rad": (np.float32, (PLACES,), np.nan),
     "longitude_rad": (np.float32, (PLACES,), np.nan),
+    "activity_latitude_rad": (np.float32, (PLACES,), np.nan),
+    "activity_longitude_rad": (np.float32, (PLACES,), np.nan),
     "region": (np.int32, (PLACES, 4), -1),
     "organization": (np.int32, (), -1),
     "exposures": (np.float32, (), 0),

@@ -66,6 +66,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     feature_names: tuple[str, ...] = FEATURE_NAMES
     feature_space_version: str = ""
     config_hash: str = ""
+    embedding: str = ""  # names of the embedding models, joined by +
     interest: InterestRule = InterestRule(90.0, 0, False)
     metrics: dict[str, Any] = {}
     files: dict[str, str] = {}  # relative path -> SHA-256

@@ -165,6 +165,9 @@ def _place(pair: Pair, member: Member | None) -> str:
         return f"距{pair.you}的{_nearest_place_name(pair, member)}约{_kilometres(km)}"
     if levels >= 1.0:
         return f"与{pair.you}{_LEVELS[int(levels) - 1]}"
+    active_km = math.expm1(_value(pair, "activity_log_km"))
+    if active_km <= 30.0:
+        return f"距{pair.you}常参与线索的地点约{_kilometres(active_km)}"
     if _value(pair, "same_organization") == 1.0:
         return f"线索属于{pair.you}所在的组织"
     return ""

@@ -6,11 +6,12 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from features.interest import event_weights, interest_text, interest_topics
 
+from features.activity import activity_places
 from features.entities import Event
 from features.events import EventLog
-from recsvc.arrays import F32, I32
+from features.interest import event_weights, interest_text, interest_topics
+from recsvc.arrays import F32, I32, LeadColumns
 from recsvc.bundle import InterestRule
 from recsvc.snapshot import Snapshot
 
@@ -22,6 +23,8 @@ class Profile(NamedTuple):
     interest_text: F32  # [dt]
     interest_topics: I32  # [16]
     interest_topic_weights: F32  # [16]
+    activity_latitude_rad: F32  # [4]
+    activity_longitude_rad: F32  # [4]
     event_count: int  # events that count for something
 
 
@@ -55,8 +58,17 @@ def fold_profile(snapshot: Snapshot, member_id: str) -> Profile:
         interest_text(log, weights, text, 1)[0],
         names[0],
         name_weights[0],
+        *_activity(log, weights, found),
         int((weights > 0).sum()),
     )
+
+
+def _activity(log: EventLog, weights: F32, found: list[tuple[LeadColumns, int]]) -> tuple[F32, F32]:
+    starts = np.array([0, len(log)], np.int64)
+    latitude = np.array([c.latitude_rad[i] for c, i in found], np.float32)
+    longitude = np.array([c.longitude_rad[i] for c, i in found], np.float32)
+    places = activity_places(starts, log.lead, weights, latitude, longitude)
+    return places[0][0], places[1][0]
 
 
 def _history(snapshot: Snapshot, member_id: str) -> tuple[list[int], EventLog]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recsvc.arrays import I32, I64, LeadColumns
+from recsvc.arrays import F32, I32, I64, LeadColumns, MemberColumns
 from recsvc.candidates import (
     CandidateConfig,
     by_distance,
@@ -49,8 +49,7 @@ def lead_candidates(
             by_distance(
                 leads.latitude_rad[:, None],
                 leads.longitude_rad[:, None],
-                members.latitude_rad[local],
-                members.longitude_rad[local],
+                *_all_places(members, local),
                 eligible,
                 count,
             ),
@@ -79,20 +78,24 @@ def member_candidates(
             continue
         index = snapshot.member_index if start == 0 else None
         vectors = members.vector[:0] if index else member_search_vectors(members)
+        place = leads.latitude_rad[local : local + 1], leads.longitude_rad[local : local + 1]
+        active = members.activity_latitude_rad, members.activity_longitude_rad
         sources = (
             by_vector(index, vectors, query, eligible, count),
-            by_distance(
-                members.latitude_rad,
-                members.longitude_rad,
-                leads.latitude_rad[local : local + 1],
-                leads.longitude_rad[local : local + 1],
-                eligible,
-                count,
-            ),
+            by_distance(members.latitude_rad, members.longitude_rad, *place, eligible, count),
+            by_distance(*active, *place, eligible, count),
             by_prior(member_prior(snapshot.bundle, members), eligible, count),
         )
         found.append(_union(sources) + start)
     return np.concatenate([np.empty(0, np.int64), *found])
+
+
+def _all_places(members: MemberColumns, local: int) -> tuple[F32, F32]:
+    """A member's own places and those of their activity (two float32[8], radians)."""
+    return (
+        np.concatenate([members.latitude_rad[local], members.activity_latitude_rad[local]]),
+        np.concatenate([members.longitude_rad[local], members.activity_longitude_rad[local]]),
+    )
 
 
 def _union(sources: tuple[I32, ...]) -> I64:

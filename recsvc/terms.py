@@ -39,6 +39,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("interest_topics", "INTEREST", True, 1),
     Feature("sector_topics", "EXPERTISE", True, 1),
     Feature("distance_log_km", "PLACE", True, -1),
+    Feature("activity_log_km", "PLACE", True, -1),
     Feature("shared_region_levels", "PLACE", False, 0),
     Feature("same_organization", "PLACE", False, 0),
     Feature("age_log_hours", "FRESHNESS", False, 0),
@@ -160,7 +161,7 @@ def pair_features(
 ) -> F32:
     """Features (float32[n, FEATURE_COUNT]) of n pairs of rows, each seen at its own `now_us`."""
     n = len(lead_rows)
-    out = np.empty((n, 15), np.float32)
+    out = np.empty((n, 16), np.float32)
     for i in range(n):
         m, j = member_rows[i], lead_rows[i]
         row = out[i]
@@ -177,36 +178,41 @@ def pair_features(
             leads.topic_weights[j],
         )
         row[5] = _sector_topics(members.sector[m], leads.topics[j], context.sector_topics)
-        km = np.nan
+        row[6] = row[7] = np.nan
         if not np.isnan(leads.latitude_rad[j]):
-            km = nearest_place_km(
-                members.latitude_rad[m],
-                members.longitude_rad[m],
-                leads.latitude_rad[j],
-                leads.longitude_rad[j],
+            at = leads.latitude_rad[j], leads.longitude_rad[j]
+            row[6] = np.log1p(
+                nearest_place_km(members.latitude_rad[m], members.longitude_rad[m], at[0], at[1])
             )
-        row[6] = np.log1p(km)
-        row[7] = _shared_levels(members.region[m], leads.region[j])
-        row[8] = np.nan
-        if members.organization[m] >= 0 and leads.organization[j] >= 0:
-            row[8] = 1.0 if members.organization[m] == leads.organization[j] else 0.0
+            row[7] = np.log1p(
+                nearest_place_km(
+                    members.activity_latitude_rad[m],
+                    members.activity_longitude_rad[m],
+                    at[0],
+                    at[1],
+                )
+            )
+        row[8] = _shared_levels(members.region[m], leads.region[j])
         row[9] = np.nan
+        if members.organization[m] >= 0 and leads.organization[j] >= 0:
+            row[9] = 1.0 if members.organization[m] == leads.organization[j] else 0.0
+        row[10] = np.nan
         if leads.create_time_us[j] != 0:
             age = (now_us[i] - leads.create_time_us[j]) / MICROSECONDS_PER_HOUR
-            row[9] = np.log1p(max(0.0, age))
-        row[10] = leads.urgency[j]
-        row[11] = _smoothed_logit(
+            row[10] = np.log1p(max(0.0, age))
+        row[11] = leads.urgency[j]
+        row[12] = _smoothed_logit(
             members.claims[m],
             members.exposures[m],
             context.member_rate_logit,
             context.member_prior_strength,
         )
-        row[12] = np.log1p(members.exposures[m])
-        row[13] = _smoothed_logit(
+        row[13] = np.log1p(members.exposures[m])
+        row[14] = _smoothed_logit(
             leads.claims[j],
             leads.exposures[j],
             context.lead_rate_logit,
             context.lead_prior_strength,
         )
-        row[14] = np.log1p(leads.events[j])
+        row[15] = np.log1p(leads.events[j])
     return out

@@ -234,4 +234,6 @@ def refold(snapshot: Snapshot, member_id: str) -> None:
     tail.interest_text[row] = profile.interest_text
     tail.interest_topics[row] = profile.interest_topics
     tail.interest_topic_weights[row] = profile.interest_topic_weights
+    tail.activity_latitude_rad[row] = profile.activity_latitude_rad
+    tail.activity_longitude_rad[row] = profile.activity_longitude_rad
     tail.events[row] = profile.event_count

@@ -7,6 +7,8 @@ import json
 from dataclasses import asdict, dataclass, field
 
 from features.config import FeatureConfig
+from training.calibrate import CalibrationConfig
+from training.ranker import RankerConfig
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,8 @@ class TrainingConfig:
     features: FeatureConfig = field(default_factory=FeatureConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
     examples: ExampleConfig = field(default_factory=ExampleConfig)
+    ranker: RankerConfig = field(default_factory=RankerConfig)
+    calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     gate: GateConfig = field(default_factory=GateConfig)
     interest_half_life_days: float = 90.0
     prior_strength: float = 10.0

@@ -10,12 +10,18 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from features.interest import event_weights, interest_text, interest_topics
 from scipy import sparse
 
+from features.activity import activity_places
 from features.entities import EventKind
 from features.events import EventLog
-from features.extract import FeatureSpace
+from features.extract import FeatureSpace, LeadFeatures, MemberFeatures
+from features.interest import (
+    event_weights,
+    interest_matrix,
+    interest_text,
+    interest_topics,
+)
 from recsvc.arrays import (
     F32,
     LeadColumns,
@@ -47,6 +53,8 @@ class Catalog:
     space: FeatureSpace
     content: sparse.csr_matrix
     organizations: OrganizationTree
+    member_features: MemberFeatures
+    lead_features: LeadFeatures
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -70,29 +78,40 @@ def build_catalog(data: DataSet, config: TrainingConfig) -> Catalog:
     """Fits the feature space and extracts the content of all leads."""
     space = FeatureSpace.fit(data.members, data.leads, config.features, config.seed)
     organizations = OrganizationTree(data.organizations)
-    return Catalog(data, space, space.content(data.leads), organizations)
+    return Catalog(
+        data,
+        space,
+        space.content(data.leads),
+        organizations,
+        space.members(data.members),
+        space.leads(data.leads),
+    )
+
+
+def last_time_us(events: EventLog) -> int:
+    """When a log ends, 0 for an empty one."""
+    return int(events.time_us[-1]) if len(events) else 0
+
+
+def interest_rule(events: EventLog, config: TrainingConfig) -> InterestRule:
+    """How the events of this log count toward interest."""
+    return InterestRule(config.interest_half_life_days, last_time_us(events), events.has_times)
 
 
 def interactions(
     events: EventLog, weights: F32, member_count: int, lead_count: int
 ) -> sparse.csr_matrix:
-    """One weight > 0 a pair (csr float32[m, n]) from n events' weights, as the fold-in takes them."""
-    kept = (weights > 0) & (events.lead >= 0)
-    pairs = (events.member[kept], events.lead[kept])
-    matrix = sparse.coo_matrix((weights[kept], pairs), shape=(member_count, lead_count)).tocsr()
-    matrix.sum_duplicates()
-    matrix.data = pair_strength(matrix.data.astype(np.float32))
+    """One weight > 0 a pair (csr float32[m, n]) from n events' weights, as in the fold-in."""
+    matrix = interest_matrix(events, weights, member_count, lead_count)
+    matrix.data = pair_strength(matrix.data)
+    matrix.eliminate_zeros()
     return matrix
 
 
 def learn_state(catalog: Catalog, events: EventLog, fit: Fit, config: TrainingConfig) -> State:
     """Everything a bundle knows, learned from `events` (a part of the data set's log)."""
     member_count, lead_count = catalog.shape
-    rule = InterestRule(
-        config.interest_half_life_days,
-        int(events.time_us[-1]) if len(events) else 0,
-        events.has_times,
-    )
+    rule = interest_rule(events, config)
     weights = event_weights(events, rule.reference_time_us, half_life(rule))
     embedding = fit(interactions(events, weights, member_count, lead_count))
     widths = Widths(embedding.dimensions_count, catalog.space.text.dimensions)
@@ -103,6 +122,7 @@ def learn_state(catalog: Catalog, events: EventLog, fit: Fit, config: TrainingCo
         events, weights, leads.topics, leads.topic_weights, member_count
     )
     _count(events, weights, members, leads)
+    _fill_activity(events, weights, members, leads)
     context = TermContext(
         _sector_topics(events, weights, members, leads, catalog.space),
         *_prior_logits(members, leads),
@@ -125,8 +145,7 @@ def _member_columns(catalog: Catalog, embedding: Embedding, widths: Widths) -> M
     data = catalog.data
     columns = empty_members(len(data.members), widths)
     rows = np.arange(len(data.members), dtype=np.int32)
-    features = catalog.space.members(data.members)
-    fill_members(columns, rows, data.members, features, catalog.organizations)
+    fill_members(columns, rows, data.members, catalog.member_features, catalog.organizations)
     columns.vector[:] = embedding.members
     return columns
 
@@ -135,8 +154,7 @@ def _lead_columns(catalog: Catalog, embedding: Embedding, widths: Widths) -> Lea
     data = catalog.data
     columns = empty_leads(len(data.leads), widths)
     rows = np.arange(len(data.leads), dtype=np.int32)
-    features = catalog.space.leads(data.leads)
-    fill_leads(columns, rows, data.leads, features, catalog.organizations)
+    fill_leads(columns, rows, data.leads, catalog.lead_features, catalog.organizations)
     columns.vector[:] = embedding.leads
     return columns
 
@@ -159,6 +177,22 @@ def _count(events: EventLog, weights: F32, members: MemberColumns, leads: LeadCo
         columns.events[:] = np.bincount(rows, minlength=count)
 
 
+def _fill_activity(
+    events: EventLog, weights: F32, members: MemberColumns, leads: LeadColumns
+) -> None:
+    kept = (weights > 0) & (events.lead >= 0)
+    order = np.argsort(events.member[kept], kind="stable")
+    starts = np.zeros(len(members.alive) + 1, np.int64)
+    np.cumsum(np.bincount(events.member[kept], minlength=len(members.alive)), out=starts[1:])
+    members.activity_latitude_rad[:], members.activity_longitude_rad[:] = activity_places(
+        starts,
+        events.lead[kept][order],
+        weights[kept][order],
+        leads.latitude_rad,
+        leads.longitude_rad,
+    )
+
+
 def _prior_logits(members: MemberColumns, leads: LeadColumns) -> tuple[float, float]:
     total = float(members.exposures.sum())
     rate = (float(members.claims.sum()) + 1.0) / (total + 10.0)
@@ -173,7 +207,7 @@ def _sector_topics(
     leads: LeadColumns,
     space: FeatureSpace,
 ) -> F32:
-    """Log-lift (float32[sectors, topics]) of a sector acting on a topic, shrunk to 0 by 5 events."""
+    """Log-lift (float32[sectors, topics]) of a sector acting on a topic, shrunk toward 0."""
     sectors, topics = len(space.sectors), len(space.topics.names)
     if sectors == 0 or topics == 0 or sectors * topics > MOST_SECTOR_TOPICS:
         return np.zeros((0, 0), np.float32)
@@ -187,7 +221,8 @@ def _sector_topics(
         np.add.at(counts, (sector[has], named[has, column]), 1.0)
     share = (counts.sum(axis=0) + 1.0) / (counts.sum() + topics)
     own = (counts + 5.0 * share) / (counts.sum(axis=1, keepdims=True) + 5.0)
-    return np.log(own / share).astype(np.float32)
+    lift: F32 = np.log(own / share).astype(np.float32)
+    return lift
 
 
 def sample_rows(count: int, most: int, seed: int) -> np.ndarray[tuple[int], np.dtype[np.int32]]:

@@ -1,0 +1,57 @@
+"""`recsvc train`: from a data set to a published bundle."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from features.errors import RecsvcError
+from training.config import TrainingConfig
+from training.nightly import Training
+
+NOT_PUBLISHED = 3
+"""Exit status when a bundle was trained but the gate did not let it pass."""
+
+
+def train(
+    data: Annotated[Path, typer.Option(help="Folder with the tables members, leads, events.")],
+    models: Annotated[Path, typer.Option(help="Folder that bundles are published into.")],
+    tenant: Annotated[str, typer.Option(help="Whose data it is.")] = "default",
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Also write the report here, as JSON.")
+    ] = None,
+    rejects: Annotated[
+        Path | None, typer.Option(help="Folder for the rows that could not be used.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed of everything random.")] = TrainingConfig().seed,
+    threads: Annotated[
+        int, typer.Option(help="Threads; some models repeat exactly only with 1.")
+    ] = TrainingConfig().threads,
+) -> None:
+    """Train a model on a data set and publish it, unless the gate says no.
+
+    Exits with 3 when a model was trained but not published, with 1 when the data cannot be used.
+
+    Example: recsvc train --data ./data --models ./models
+    """
+    console = Console(stderr=True)
+    config = TrainingConfig(seed=seed, threads=threads)
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    try:
+        with Progress(*columns, console=console, transient=True) as bar:
+            task = bar.add_task("starting", total=None)
+            training = Training(config, tenant, lambda stage: bar.update(task, description=stage))
+            report = training.publish(data, models, rejects)
+    except RecsvcError as error:
+        console.print(f"[red]{error}[/red]", highlight=False)
+        raise typer.Exit(1) from error
+    Console().print(report.render())
+    if json_file is not None:
+        json_file.write_text(json.dumps(report.as_json(), ensure_ascii=False, indent=1) + "\n")
+    if not report.published:
+        raise typer.Exit(NOT_PUBLISHED)

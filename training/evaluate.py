@@ -1,0 +1,184 @@
+"""How good a bundle is: the later part of the log, asked through the served pipeline."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from features.entities import Lead
+from recsvc.bundle import Bundle
+from recsvc.codec import decode_entity
+from recsvc.pipeline import Pipeline
+from recsvc.queries import ListQuery
+from recsvc.snapshot import Snapshot
+from training.assemble_bundle import as_all_open
+from training.config import GateConfig
+from training.examples import Pairs
+from training.intervals import bootstrap_mean
+from training.metrics import (
+    auc,
+    auc_within_groups,
+    brier_skill,
+    ece,
+    grouped_hits,
+    list_hits,
+    ndcg_at,
+    recall_at,
+)
+from training.state import State, sample_rows
+
+LIST_LENGTH = 20
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One measured value with its 95 % interval (NaN when there is none) and whom it is about."""
+
+    name: str
+    value: float
+    low: float = float("nan")
+    high: float = float("nan")
+    cohort: str = "all"
+    count: int = 0
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; NaN becomes None."""
+        numbers = {"value": self.value, "low": self.low, "high": self.high}
+        return {
+            "name": self.name,
+            "cohort": self.cohort,
+            "count": self.count,
+            **{k: None if np.isnan(v) else round(float(v), 6) for k, v in numbers.items()},
+        }
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """All figures of a bundle; `primary` names the one the gate compares."""
+
+    primary: str
+    figures: tuple[Figure, ...] = ()
+    lists: NDArray[np.int64] = field(default_factory=lambda: np.zeros((0, LIST_LENGTH), np.int64))
+
+    def figure(self, name: str, cohort: str = "all") -> Figure | None:
+        """The figure of that name and cohort, None when it was not measured."""
+        found = [f for f in self.figures if f.name == name and f.cohort == cohort]
+        return found[0] if found else None
+
+
+def evaluate_choices(
+    bundle: Bundle, state: State, chosen: Pairs, config: GateConfig, seed: int
+) -> Evaluation:
+    """RecommendLeads against what members chose later: Recall@20 and NDCG@20 over members."""
+    pipeline = Pipeline(Snapshot(as_all_open(bundle)))
+    who = np.unique(chosen.member)
+    who = who[sample_rows(len(who), config.evaluation_members, seed)]
+    when = int(chosen.time_us.max(initial=0))
+    lists = np.full((len(who), LIST_LENGTH), -1, np.int64)
+    popular = np.full((len(who), LIST_LENGTH), -1, np.int64)
+    by_popularity = np.argsort(-state.leads.events, kind="stable")
+    for at, member in enumerate(who.tolist()):
+        answer = pipeline.recommend(
+            bundle.member_ids.ids[member], ListQuery(count=LIST_LENGTH, as_of_us=when)
+        )
+        rows = [item.row for item in answer.items]
+        lists[at, : len(rows)] = rows
+        met = state.history.lead[
+            state.history.member_start[member] : state.history.member_start[member + 1]
+        ]
+        unmet = by_popularity[: LIST_LENGTH + len(met)]
+        unmet = unmet[~np.isin(unmet, met)][:LIST_LENGTH]
+        popular[at, : len(unmet)] = unmet
+    truth = _truth(chosen, who, len(bundle.lead_ids))
+    figures = _list_figures(lists, truth, state.members.events[who], seed)
+    hits, relevant = list_hits(popular, truth)
+    base = bootstrap_mean(recall_at(hits, relevant, LIST_LENGTH), seed=seed)
+    figures.append(Figure("recall@20", base.value, base.low, base.high, "popularity", len(who)))
+    return Evaluation("recall@20", tuple(figures), lists)
+
+
+def _truth(chosen: Pairs, who: NDArray[np.int32], lead_count: int) -> sparse.csr_matrix:
+    at = np.searchsorted(who, chosen.member)
+    at = np.minimum(at, max(len(who) - 1, 0))
+    known = who[at] == chosen.member if len(who) else np.zeros(len(chosen), bool)
+    ones = np.ones(int(known.sum()), np.float32)
+    return sparse.csr_matrix((ones, (at[known], chosen.lead[known])), shape=(len(who), lead_count))
+
+
+COHORTS = (
+    ("0 events", 0, 0),
+    ("1-3 events", 1, 3),
+    ("4-20 events", 4, 20),
+    ("21+ events", 21, 1 << 40),
+)
+"""Slices by how much was known of a member."""
+
+
+def _list_figures(
+    lists: NDArray[np.int64], truth: sparse.csr_matrix, seen: NDArray[np.float32], seed: int
+) -> list[Figure]:
+    hits, relevant = list_hits(lists, truth)
+    figures = []
+    for name, values in (
+        ("recall@20", recall_at(hits, relevant, LIST_LENGTH)),
+        ("ndcg@20", ndcg_at(hits, relevant, LIST_LENGTH)),
+    ):
+        figures.append(_figure(name, values, seed))
+        for cohort, low, high in COHORTS:
+            part = values[(seen >= low) & (seen <= high)]
+            if len(part):
+                figures.append(_figure(name, part, seed, cohort))
+    return figures
+
+
+def evaluate_exposures(bundle: Bundle, pairs: Pairs, seed: int) -> Evaluation:
+    """ScorePairs against what followed each push: NDCG over leads, AUC, calibration."""
+    pipeline = Pipeline(Snapshot(as_all_open(bundle)))
+    when = int(pairs.time_us.max(initial=0))
+    members, leads = bundle.member_ids.ids, bundle.lead_ids.ids
+    scored = pipeline.score_pairs(
+        [(members[m], leads[n]) for m, n in zip(pairs.member, pairs.lead, strict=True)], when
+    )
+    scores = np.array(scored.scores)
+    hits = grouped_hits(scores, pairs.label, pairs.lead, 10, seed=seed)
+    ndcg = (ndcg_at(hits.hits, hits.relevant, 5) + ndcg_at(hits.hits, hits.relevant, 10)) / 2
+    within = auc_within_groups(scores, pairs.label, pairs.member)
+    figures = [
+        _figure("ndcg@5,10", ndcg, seed),
+        Figure("auc", auc(scores, pairs.label), count=len(pairs)),
+        _figure("auc_within_members", within.auc, seed),
+    ]
+    if scored.probabilities is not None:
+        probabilities = np.array(scored.probabilities)
+        figures.append(Figure("ece", ece(probabilities, pairs.label), count=len(pairs)))
+        figures.append(
+            Figure("brier_skill", brier_skill(probabilities, pairs.label), count=len(pairs))
+        )
+    return Evaluation("ndcg@5,10", tuple(figures))
+
+
+def evaluate_authors(bundle: Bundle, authored: Pairs, config: GateConfig, seed: int) -> Evaluation:
+    """MatchMembers with each lead as a draft: the reciprocal rank of the member who wrote it."""
+    pipeline = Pipeline(Snapshot(as_all_open(bundle)))
+    at = sample_rows(len(authored), config.evaluation_members, seed)
+    found = np.zeros(len(at))
+    for place, pair in enumerate(at.tolist()):
+        data = bundle.lead_records[int(authored.lead[pair])]
+        lead = decode_entity(Lead, data)
+        assert isinstance(lead, Lead), "a bundle holds no tombstones"
+        draft = replace(lead, lead_id="", author_id="")
+        when = int(authored.time_us[pair])
+        answer = pipeline.match(draft, ListQuery(count=100, as_of_us=when))
+        rows = [item.row for item in answer.items]
+        author = int(authored.member[pair])
+        found[place] = 1.0 / (rows.index(author) + 1) if author in rows else 0.0
+    return Evaluation("mrr", (_figure("mrr", found, seed),))
+
+
+def _figure(name: str, values: NDArray[np.float64], seed: int, cohort: str = "all") -> Figure:
+    found = bootstrap_mean(values, seed=seed)
+    return Figure(name, found.value, found.low, found.high, cohort, int((~np.isnan(values)).sum()))

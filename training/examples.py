@@ -1,0 +1,225 @@
+"""Examples for the ranker: pairs of the later part of a log, seen with the state of the early part.
+
+A log with exposures teaches claim or no claim of what was pushed or shown. A log without them
+teaches what a member chose over leads that retrieval would have offered instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.entities import EventKind
+from features.events import EventLog
+from recsvc.arrays import F32, I32, I64
+from recsvc.terms import pair_features
+from training.config import ExampleConfig, SplitConfig
+from training.split import SHOWN
+from training.state import State, sample_rows
+
+MICROSECONDS_PER_DAY = 86_400_000_000
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """n labelled pairs: rows, the instant each is seen at, and whether the member took it."""
+
+    member: I32
+    lead: I32
+    time_us: I64
+    label: F32
+
+    def __len__(self) -> int:
+        return len(self.member)
+
+    def select(self, mask: NDArray[np.bool_]) -> Pairs:
+        """The pairs where `mask` (bool[n]) is true."""
+        return Pairs(self.member[mask], self.lead[mask], self.time_us[mask], self.label[mask])
+
+
+def features_of(state: State, pairs: Pairs) -> F32:
+    """Pair features (float32[n, F]) with a state's columns."""
+    return pair_features(
+        state.members, pairs.member, state.leads, pairs.lead, pairs.time_us, state.context
+    )
+
+
+def exposed_pairs(later: EventLog, capacity: I32, config: SplitConfig) -> Pairs:
+    """Each pair that was pushed or shown, once, labelled by whether a claim followed.
+
+    Censored pairs are left out: exposed less than the attribution window before the log's end, or
+    of a lead whose capacity (int32[leads], -1 unlimited) others had used up within the window.
+    """
+    shown = later.select(np.isin(later.kind, SHOWN) & (later.lead >= 0))
+    claims = later.of_kind(EventKind.CLAIMED)
+    if not len(shown):
+        return Pairs(shown.member, shown.lead, shown.time_us, np.zeros(0, np.float32))
+    width = int(max(shown.lead.max(initial=0), claims.lead.max(initial=0))) + 1
+    key = shown.member.astype(np.int64) * width + shown.lead
+    _, first = np.unique(key, return_index=True)
+    claimed = claims.member.astype(np.int64) * width + claims.lead
+    label = np.isin(key[first], claimed)
+    pairs = Pairs(
+        shown.member[first],
+        shown.lead[first],
+        shown.time_us[first],
+        label.astype(np.float32),
+    )
+    if not later.has_times:
+        return pairs
+    window = int(config.attribution_days * MICROSECONDS_PER_DAY)
+    young = pairs.time_us > later.time_us[-1] - window
+    return pairs.select(label | ~(young | _lost(pairs, claims, capacity, window)))
+
+
+def _lost(pairs: Pairs, claims: EventLog, capacity: I32, window: int) -> NDArray[np.bool_]:
+    """Pairs whose lead was full before the member's window was over."""
+    full_time = np.full(len(capacity), np.iinfo(np.int64).max, np.int64)
+    order = np.lexsort((claims.time_us, claims.lead))
+    lead, time_us = claims.lead[order], claims.time_us[order]
+    place = np.arange(len(lead)) - np.searchsorted(lead, lead)
+    fills = (capacity[lead] > 0) & (place == capacity[lead] - 1)
+    full_time[lead[fills]] = time_us[fills]
+    lost: NDArray[np.bool_] = full_time[pairs.lead] < pairs.time_us + window
+    return lost
+
+
+CHOICES = (EventKind.CLAIMED, EventKind.SUPPORTED, EventKind.COMMENTED, EventKind.RESOLVED)
+
+
+def chosen_pairs(state: State, later: EventLog, kinds: tuple[EventKind, ...] = CHOICES) -> Pairs:
+    """Each pair of the later part that the member chose and had not met before, once."""
+    good = later.of_kind(*kinds)
+    good = good.select(good.lead >= 0)
+    width = len(state.leads.alive)
+    key = good.member.astype(np.int64) * width + good.lead
+    _, first = np.unique(key, return_index=True)
+    counts = np.diff(state.history.member_start)
+    known = np.repeat(np.arange(len(counts)), counts).astype(np.int64) * width
+    known += state.history.lead
+    first = first[~np.isin(key[first], known)]
+    return Pairs(
+        good.member[first],
+        good.lead[first],
+        good.time_us[first],
+        np.ones(len(first), np.float32),
+    )
+
+
+def with_negatives(state: State, chosen: Pairs, config: ExampleConfig, seed: int) -> Pairs:
+    """The chosen pairs of some members, and for each member leads they could have been offered.
+
+    Half of these are the best by embedding, a quarter the nearest (where there are places), the
+    rest random: what retrieval brings, which the ranker has to order.
+    """
+    who = np.unique(chosen.member)
+    who = who[sample_rows(len(who), config.most_members, seed)]
+    chosen = chosen.select(np.isin(chosen.member, who))
+    rng = np.random.default_rng(seed)
+    parts = [chosen]
+    for begin in range(0, len(who), 256):
+        block = who[begin : begin + 256]
+        offered = _offered(state, block, config, rng)
+        member = np.repeat(block, offered.shape[1])
+        lead = offered.ravel()
+        parts.append(_as_negatives(state, chosen, member, lead))
+    return Pairs(
+        np.concatenate([p.member for p in parts]),
+        np.concatenate([p.lead for p in parts]),
+        np.concatenate([p.time_us for p in parts]),
+        np.concatenate([p.label for p in parts]),
+    )
+
+
+def with_other_members(state: State, authored: Pairs, config: ExampleConfig, seed: int) -> Pairs:
+    """The authored pairs, and for each lead random members who might have written it instead.
+
+    Asked from the lead's side, because an author meets the lead at its first instant: anything
+    about the lead alone would give the answer away.
+    """
+    rng = np.random.default_rng(seed)
+    count = config.negatives_per_member
+    member = rng.integers(0, len(state.members.alive), (len(authored), count)).astype(np.int32)
+    other = (member != authored.member[:, None]).ravel()
+    return Pairs(
+        np.concatenate([authored.member, member.ravel()[other]]),
+        np.concatenate([authored.lead, np.repeat(authored.lead, count)[other]]),
+        np.concatenate([authored.time_us, np.repeat(authored.time_us, count)[other]]),
+        np.concatenate([authored.label, np.zeros(int(other.sum()), np.float32)]),
+    )
+
+
+def _offered(state: State, block: I32, config: ExampleConfig, rng: np.random.Generator) -> I32:
+    """Leads to offer each member of a block (int32[b, k]): best by embedding, nearest, random."""
+    lead_count = len(state.leads.alive)
+    pool = min(config.candidate_pool, lead_count)
+    half, quarter = config.negatives_per_member // 2, config.negatives_per_member // 4
+    scores = state.members.vector[block] @ state.leads.vector.T
+    best = np.argpartition(-scores, pool - 1, axis=1)[:, :pool]
+    columns = [_pick(best, half, rng)]
+    nearness = _nearness(state, block)
+    if nearness is not None:
+        near = np.argpartition(-nearness, pool - 1, axis=1)[:, :pool]
+        columns.append(_pick(near, quarter, rng))
+    columns.append(rng.integers(0, lead_count, (len(block), quarter)))
+    return np.concatenate(columns, axis=1).astype(np.int32)
+
+
+def _pick(pool: NDArray[np.int64], count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """`count` entries of each row, at random."""
+    at = rng.integers(0, pool.shape[1], (len(pool), count))
+    return np.take_along_axis(pool, at, axis=1)
+
+
+def _nearness(state: State, block: I32) -> F32 | None:
+    """The cosine of the angle between each member's home and each lead; None without places."""
+    leads = _unit(state.leads.latitude_rad, state.leads.longitude_rad)
+    homes = _unit(state.members.latitude_rad[block, 0], state.members.longitude_rad[block, 0])
+    if not leads.any() or not homes.any():
+        return None
+    nearness: F32 = homes @ leads.T
+    return nearness
+
+
+def _unit(latitude: F32, longitude: F32) -> F32:
+    """Points on the unit sphere (float32[n, 3]); zero where unknown."""
+    points = np.stack(
+        [
+            np.cos(latitude) * np.cos(longitude),
+            np.cos(latitude) * np.sin(longitude),
+            np.sin(latitude),
+        ],
+        axis=1,
+    )
+    return np.nan_to_num(points)
+
+
+def _as_negatives(state: State, chosen: Pairs, member: I32, lead: I32) -> Pairs:
+    """Offered pairs seen at the instant of one of the member's choices, without what they met."""
+    order = np.argsort(chosen.member, kind="stable")
+    at = order[np.searchsorted(chosen.member[order], member)]
+    time_us = chosen.time_us[at]
+    width = len(state.leads.alive)
+    key = member.astype(np.int64) * width + lead
+    met = np.concatenate([_met(state, np.unique(member), width), _keys(chosen, width)])
+    kept = ~np.isin(key, met) & (state.leads.create_time_us[lead] <= time_us)
+    _, first = np.unique(key, return_index=True)
+    unique = np.zeros(len(key), bool)
+    unique[first] = True
+    kept &= unique
+    return Pairs(member[kept], lead[kept], time_us[kept], np.zeros(int(kept.sum()), np.float32))
+
+
+def _keys(pairs: Pairs, width: int) -> I64:
+    return pairs.member.astype(np.int64) * width + pairs.lead
+
+
+def _met(state: State, members: I32, width: int) -> I64:
+    start = state.history.member_start
+    parts = [
+        np.int64(m) * width + state.history.lead[start[m] : start[m + 1]].astype(np.int64)
+        for m in members.tolist()
+    ]
+    return np.concatenate([np.empty(0, np.int64), *parts])

@@ -1,0 +1,259 @@
+"""The nightly run: read, featurise, learn, judge, publish.
+
+Everything is learned twice: on the early part of the log, to teach the ranker and to judge on what
+came later, and on all of it, to serve.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from features.entities import EventKind
+from features.errors import DataError
+from features.events import EventLog
+from features.interest import event_weights
+from recsvc.bundle import Bundle, Manifest
+from recsvc.profile import half_life
+from recsvc.registry import ModelRegistry
+from training.assemble_bundle import assemble_bundle
+from training.config import TrainingConfig
+from training.embeddings import Embedding
+from training.embeddings.select import choose_embedding
+from training.evaluate import (
+    Evaluation,
+    evaluate_authors,
+    evaluate_choices,
+    evaluate_exposures,
+)
+from training.examples import (
+    Pairs,
+    chosen_pairs,
+    exposed_pairs,
+    features_of,
+    with_negatives,
+    with_other_members,
+)
+from training.gate import gate_checks
+from training.learn import Learned, learn_ranker, teach_mask
+from training.logs import DataSet, read_dataset
+from training.report import TrainingReport
+from training.split import split_log
+from training.state import (
+    Catalog,
+    Fit,
+    State,
+    build_catalog,
+    interactions,
+    interest_rule,
+    last_time_us,
+    learn_state,
+)
+
+Progress = Callable[[str], None]
+"""Told the name of each stage as it begins."""
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """The labelled pairs of the later part, and what kind of log they come from.
+
+    EXPOSED: pushed or shown, then claimed or not. CHOSEN: taken, nobody knows over what. AUTHORED:
+    the log only says who wrote what.
+    """
+
+    pairs: Pairs
+    kind: Literal["EXPOSED", "CHOSEN", "AUTHORED"]
+
+
+class Training:
+    """One run; `publish` is the whole of it, the steps can be called alone (benchmarks do)."""
+
+    def __init__(self, config: TrainingConfig, tenant: str, progress: Progress) -> None:
+        self.config = config
+        self.report = TrainingReport(tenant)
+        self._progress = progress
+
+    def publish(self, folder: Path, models: Path, rejects: Path | None = None) -> TrainingReport:
+        """Trains on a data set and publishes the bundle if the gate lets it.
+
+        Raises DataError when the data set cannot be used; the report says why nothing was
+        published otherwise.
+        """
+        registry = ModelRegistry(models, self.report.tenant)
+        with self._stage("read"):
+            data = read_dataset(folder, rejects_folder=rejects)
+        bundle, evaluation = self.train(data, _revision(folder))
+        with self._stage("gate"):
+            config = self.config
+            previous = _published_metrics(registry)
+            checks = gate_checks(evaluation, bundle, previous, config.gate, config.seed)
+            self.report.checks = checks
+        failed = [check.name for check in checks if not check.passed]
+        if failed:
+            self.report.why_not = f"the gate failed: {', '.join(failed)}"
+            return self.report
+        with self._stage("publish"):
+            registry.publish(_with_metrics(bundle, self.report))
+        self.report.published = True
+        return self.report
+
+    def train(self, data: DataSet, revision: str = "") -> tuple[Bundle, Evaluation]:
+        """The bundle of a data set, and how good its like was on the later part of the log."""
+        config, report = self.config, self.report
+        report.summary = data.summary
+        report.member_count, report.lead_count = len(data.members), len(data.leads)
+        report.event_count = len(data.events)
+        with threadpool_limits(1, "blas"):
+            with self._stage("features"):
+                catalog = build_catalog(data, config)
+            split = split_log(data.events, len(data.leads), config.split, config.seed)
+            with self._stage("choose"):
+                fit = self._choose(catalog, split.early)
+            with self._stage("early state"):
+                early = learn_state(catalog, split.early, fit, config)
+            with self._stage("ranker"):
+                lesson = self._lesson(early, split.later)
+                teach = teach_mask(lesson.pairs, config.seed)
+                learned = self._learn(early, lesson, lesson.pairs.select(teach))
+            with self._stage("evaluate"):
+                trial = assemble_bundle(
+                    catalog,
+                    early,
+                    learned.ranker,
+                    learned.calibration,
+                    self._manifest(catalog, early, ""),
+                )
+                evaluation = self._judge(trial, early, lesson, lesson.pairs.select(~teach))
+            with self._stage("final state"):
+                final = learn_state(catalog, data.events, fit, config)
+                learned = self._learn(early, lesson, lesson.pairs)
+        report.evaluation = evaluation
+        report.embedding, report.dimensions = (
+            final.embedding.name,
+            final.embedding.dimensions_count,
+        )
+        report.ranker_pairs = learned.pair_count
+        report.calibrated = len(learned.calibration.scores) > 0
+        manifest = self._manifest(catalog, final, revision)
+        report.model_id = manifest.model_id
+        bundle = assemble_bundle(catalog, final, learned.ranker, learned.calibration, manifest)
+        return bundle, evaluation
+
+    def _choose(self, catalog: Catalog, early: EventLog) -> Fit:
+        """The embedding model for this data, chosen on the early part of the log alone."""
+        config = self.config
+        weights = event_weights(early, last_time_us(early), half_life(interest_rule(early, config)))
+        model = choose_embedding(
+            interactions(early, weights, *catalog.shape),
+            catalog.content,
+            seed=config.seed,
+            threads=config.threads,
+        )
+
+        def fit(matrix: sparse.csr_matrix) -> Embedding:
+            return model.fit(matrix, catalog.content, seed=config.seed, threads=config.threads)
+
+        return fit
+
+    def _lesson(self, early: State, later: EventLog) -> Lesson:
+        exposed = exposed_pairs(later, early.leads.capacity_left, self.config.split)
+        if exposed.label.sum() > 0:
+            return Lesson(exposed, "EXPOSED")
+        chosen = chosen_pairs(early, later)
+        if len(chosen):
+            return Lesson(chosen, "CHOSEN")
+        return Lesson(chosen_pairs(early, later, (EventKind.AUTHORED,)), "AUTHORED")
+
+    def _learn(self, early: State, lesson: Lesson, pairs: Pairs) -> Learned:
+        config, groups = self.config, None
+        if lesson.kind == "CHOSEN":
+            pairs = with_negatives(early, pairs, config.examples, config.seed)
+            groups = pairs.member
+        elif lesson.kind == "AUTHORED":
+            pairs = with_other_members(early, pairs, config.examples, config.seed)
+            groups = pairs.lead
+        return learn_ranker(pairs, features_of(early, pairs), groups, config)
+
+    def _judge(self, trial: Bundle, early: State, lesson: Lesson, pairs: Pairs) -> Evaluation:
+        if lesson.kind == "EXPOSED":
+            return evaluate_exposures(trial, pairs, self.config.seed)
+        if lesson.kind == "AUTHORED":
+            return evaluate_authors(trial, pairs, self.config.gate, self.config.seed)
+        return evaluate_choices(trial, early, pairs, self.config.gate, self.config.seed)
+
+    def _manifest(self, catalog: Catalog, state: State, revision: str) -> Manifest:
+        events = catalog.data.events
+        window = (int(events.time_us[0]), int(events.time_us[-1])) if len(events) else (0, 0)
+        now = datetime.now(UTC)
+        print_ = hashlib.sha256(
+            f"{self.config.hash} {catalog.space.version} {len(events)} {window}".encode()
+        ).hexdigest()
+        return Manifest(
+            model_id=f"{now:%Y%m%dt%H%M%S%f}"[:-3] + f"-{print_[:6]}",
+            tenant=self.report.tenant,
+            create_time=now.isoformat(timespec="milliseconds"),
+            training_window=(_iso(window[0]), _iso(window[1])),
+            revision=revision,
+            member_count=catalog.shape[0],
+            lead_count=catalog.shape[1],
+            event_count=len(events),
+            vector_width=state.embedding.dimensions_count,
+            text_width=catalog.space.text.dimensions,
+            feature_space_version=catalog.space.version,
+            config_hash=self.config.hash,
+            interest=state.interest,
+            embedding=state.embedding.name,
+        )
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        self._progress(name)
+        begin = time.perf_counter()
+        yield
+        self.report.seconds[name] = time.perf_counter() - begin
+
+
+REVISION_FILE = "revision.json"
+
+
+def _revision(folder: Path) -> str:
+    """The store's revision an exported data set was taken at; empty for other data sets."""
+    path = folder / REVISION_FILE
+    if not path.is_file():
+        return ""
+    try:
+        return str(msgspec.json.decode(path.read_bytes(), type=dict[str, str])["revision"])
+    except (msgspec.MsgspecError, KeyError) as error:
+        raise DataError(f"{path}: {error}; export the data set again, or delete it") from error
+
+
+def _published_metrics(registry: ModelRegistry) -> dict[str, Any] | None:
+    """The metrics of the bundle published last; None when there is none to compare with."""
+    published = registry.published()
+    for model in registry.models():
+        if model.model_id == published and model.manifest is not None:
+            return model.manifest.metrics
+    return None
+
+
+def _with_metrics(bundle: Bundle, report: TrainingReport) -> Bundle:
+    told = report.as_json()
+    metrics = {key: told[key] for key in ("primary", "figures", "checks")}
+    return replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, metrics=metrics))
+
+
+def _iso(time_us: int) -> str:
+    if not time_us:
+        return ""
+    return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat(timespec="seconds")
