@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from scipy import sparse
-from scipy.linalg import eigh, qr
+from scipy.linalg import LinAlgError, cholesky, eigh, qr, solve_triangular
 from threadpoolctl import threadpool_limits
 
 from training.embeddings.base import Floats
@@ -50,8 +50,27 @@ def truncated_svd(
 
 
 def _orthonormal(block: Floats) -> Floats:
-    basis, _ = qr(np.asarray(block, np.float32), mode="economic", overwrite_a=True)
+    """An orthonormal basis of the columns: Cholesky QR, twice (Fukaya et al. 2014).
+
+    Three to five times as fast as Householder QR, which takes over when the columns are nearly
+    dependent.
+    """
+    whole = np.asarray(block, np.float32)
+    try:
+        once = _cholesky_step(whole, whole.T @ whole)
+        gram = once.T @ once
+        if np.abs(gram - np.eye(len(gram))).max() < 0.1:
+            return _cholesky_step(once, gram)
+    except LinAlgError:
+        pass
+    basis, _ = qr(whole, mode="economic")
     return np.asarray(basis, np.float32)
+
+
+def _cholesky_step(basis: Floats, gram: Floats) -> Floats:
+    factor = cholesky(gram.astype(np.float64))
+    step: Floats = basis @ solve_triangular(factor, np.eye(len(factor))).astype(np.float32)
+    return step
 
 
 def _signed(left: Floats, values: Floats, right: Floats) -> Svd:
