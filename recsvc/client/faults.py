@@ -39,7 +39,7 @@ _BY_STATUS: dict[str, type[ServiceError]] = {
 }
 _HINTS = {
     "UNAVAILABLE": "is the service running there (recsvc serve), and do both sides agree on TLS?",
-    "DEADLINE_EXCEEDED": "no answer in time; allow more with within()",
+    "DEADLINE_EXCEEDED": "no answer in time; allow more, with within() or --timeout",
     "UNIMPLEMENTED": "the service there does not know this method; is it recsvc, and new enough?",
 }
 
@@ -68,7 +68,8 @@ def fault_of(failure: grpc.RpcError, address: str) -> Fault:
     if error is not None:
         return Fault(error, error.retry_after_seconds)
     kind = _BY_STATUS.get(code, InternalError)
-    message = f"{address}: {code.lower().replace('_', ' ')} ({text})"
+    # gRPC puts the cause last: "failed to connect …; last error: …: Connection refused".
+    message = f"{address}: {code.lower().replace('_', ' ')} ({text.rpartition(': ')[2]})"
     if code in _HINTS:
         message += f"; {_HINTS[code]}"
     if code == "UNAVAILABLE":
