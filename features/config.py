@@ -18,8 +18,9 @@ class FeatureConfig:
     max_fit_documents, max_svd_documents: larger sets are sampled for the vocabulary and the SVD.
     infer_topics: learn to give topics to leads without any, when at least min_labelled_leads have
     some; only topics with min_topic_leads examples, at most max_inferable_topics, learned from at
-    most max_topic_leads leads. use_encoder: fuse text vectors with the sentence encoder of the
-    extra `encoder`, which gets encoder_share of the squared length.
+    most max_topic_leads leads. use_encoder: widen text vectors by encoder_dimensions out of the
+    sentence encoder of the extra `encoder`, which reads encoder_characters of a text and gets
+    encoder_share of the squared length; its centre is learned from encoder_fit_texts.
     """
 
     text_dimensions: int | None = None
@@ -37,7 +38,10 @@ class FeatureConfig:
     max_inferable_topics: int = 200
     max_topic_leads: int = 20_000
     use_encoder: bool = False
-    encoder_share: float = 0.5
+    encoder_share: float = 0.4
+    encoder_characters: int = 60
+    encoder_dimensions: int = 128
+    encoder_fit_texts: int = 1_000
 
     def __post_init__(self) -> None:
         if not 1 <= self.ngram_min <= self.ngram_max <= 3:

