@@ -34,14 +34,29 @@ async def follow(
         wait_seconds = min(2 * wait_seconds, max_wait_seconds)
 
 
-async def changes_between(
+async def batches_between(
     store: Store, tenant: str, after: Revision, until: Revision
-) -> AsyncGenerator[list[Change], None]:
-    """The changes after one revision up to another; ends there. Raises what `changes` raises."""
+) -> AsyncGenerator[ChangeBatch, None]:
+    """The changes after one revision up to another (or to the last there is), then it ends.
+
+    A batch's revision reaches as far as its changes, never past `until`. Raises what `changes`
+    raises.
+    """
+    until = until.floor(await store.latest_revision(tenant))
     if after.covers(until):
         return
     async with aclosing(store.changes(tenant, after)) as batches:
         async for batch in batches:
-            yield [c for c in batch.changes if until.includes(c.bucket, c.position)]
+            due = tuple(c for c in batch.changes if until.includes(c.bucket, c.position))
+            yield ChangeBatch(due, batch.revision.floor(until))
             if batch.revision.covers(until):
                 return
+
+
+async def changes_between(
+    store: Store, tenant: str, after: Revision, until: Revision
+) -> AsyncGenerator[list[Change], None]:
+    """As `batches_between`, the changes alone."""
+    async with aclosing(batches_between(store, tenant, after, until)) as batches:
+        async for batch in batches:
+            yield list(batch.changes)

@@ -62,7 +62,8 @@ def tenant() -> str:
 async def read_all(store: Store, tenant: str, after: Revision = NOTHING) -> list[Change]:
     """Every change after a revision that is there now."""
     until = await store.latest_revision(tenant)
-    return [c async for part in changes_between(store, tenant, after, until) for c in part]
+    found = changes_between(store, tenant, after, until)
+    return [change async for changes in found for change in changes]
 
 
 def event(number: int, member_id: str = "m1", **changes: object) -> Event:
@@ -344,6 +345,14 @@ class TestChanges:
         assert not any(middle.includes(c.bucket, c.position) for c in rest)
         end = await store.latest_revision(tenant)
         assert [c async for c in changes_between(store, tenant, end, middle)] == []
+
+    async def test_reading_up_to_a_revision_that_never_was_ends(
+        self, store: Store, tenant: str
+    ) -> None:
+        await store.put_leads(tenant, [Lead("L1")])
+        far = Revision.of({b: Position(2**50, 0) for b in range(20)})
+        found = changes_between(store, tenant, NOTHING, far)
+        assert [[c.id for c in changes] async for changes in found] == [["L1"]]
 
     async def test_a_backlog_comes_in_batches_with_their_own_revision(
         self, store: Store, tenant: str
