@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import repeat
 from pathlib import Path
 from typing import IO, Any
 
@@ -17,6 +18,7 @@ from training.tables.schema import Column, ColumnType, Table
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 _DECODER = msgspec.json.Decoder(dict[str, Any])
 _Row = dict[str, Any]
+_NONE = type(None)
 
 
 def scan(path: Path, table: Table) -> Iterator[RawBatch]:
@@ -75,7 +77,8 @@ def _batch(
     """Rows as columns; rows with a value of a kind the column cannot have go to `broken`."""
     wrong: dict[int, str] = {}
     columns = [
-        _series(column, [row.get(column.name) for row in rows], wrong) for column in table.columns
+        _series(column, list(map(dict.get, rows, repeat(column.name))), wrong)
+        for column in table.columns
     ]
     frame = pl.DataFrame(columns)
     records = np.array(numbers, np.int64)
@@ -92,15 +95,22 @@ def _series(column: Column, values: list[Any], wrong: dict[int, str]) -> pl.Seri
     """One column as text (topics as lists); adds rows whose value has a wrong type to `wrong`."""
     if column.kind is ColumnType.TOPICS:
         return pl.Series(column.name, _topics(column, values, wrong), pl.List(pl.String))
-    if not set(map(type, values)) <= {str, type(None)}:
-        nested = column.kind is ColumnType.PLACES
-        for row, value in enumerate(values):
-            if isinstance(value, list | dict) and not nested:
-                wrong.setdefault(row, f"bad {column.name}")
-                values[row] = None
-            elif value is not None and not isinstance(value, str):
-                values[row] = _text(value)
+    types = set(map(type, values))
+    if types & {list, dict}:
+        values = _nested(column, values, wrong)
+    if types - {str, list, dict, _NONE}:
+        values = [v if v is None or type(v) is str else str(v) for v in values]
     return pl.Series(column.name, values, pl.String)
+
+
+def _nested(column: Column, values: list[Any], wrong: dict[int, str]) -> list[Any]:
+    """Lists and objects as JSON text where the column may have them; elsewhere they are wrong."""
+    for row, value in enumerate(values):
+        if isinstance(value, list | dict):
+            values[row] = msgspec.json.encode(value).decode()
+            if column.kind is not ColumnType.PLACES:
+                wrong.setdefault(row, f"bad {column.name}")
+    return values
 
 
 def _topics(column: Column, values: Iterable[Any], wrong: dict[int, str]) -> list[list[str] | None]:
@@ -115,8 +125,3 @@ def _topics(column: Column, values: Iterable[Any], wrong: dict[int, str]) -> lis
             wrong.setdefault(row, f"bad {column.name}")
             topics.append(None)
     return topics
-
-
-def _text(value: object) -> str:
-    """A JSON value as the text a CSV file would have."""
-    return msgspec.json.encode(value).decode()
