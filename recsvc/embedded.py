@@ -29,7 +29,7 @@ from recsvc.embedded_config import EmbeddedStoreError, configuration, socket_pat
 __all__ = ["EmbeddedStoreError", "EmbeddedValkey", "die_with_parent", "socket_path"]
 
 _PR_SET_PDEATHSIG = 1
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.01
 _MAX_LOG_BYTES = 8 << 20
 
 
@@ -101,23 +101,21 @@ class EmbeddedValkey:
 
     async def wait(self) -> int:
         """Return the exit code when the server has ended (negative: the signal that ended it)."""
-        process = self._started()
-        while (code := process.poll()) is None:
-            await asyncio.sleep(_POLL_SECONDS * 5)
-        return code
+        return await _ended(self._started(), 10 * _POLL_SECONDS)
 
     async def stop(self) -> None:
         """End the server in order, by force when it takes too long; nothing when it has ended."""
-        if self._process is None:
+        process = self._process
+        if process is None:
             return
-        if self._process.poll() is None:
-            self._process.terminate()
+        if process.poll() is None:
+            process.terminate()
             try:
                 async with asyncio.timeout(self._stop_seconds):
-                    await self.wait()
+                    await _ended(process, _POLL_SECONDS)
             except TimeoutError:
-                self._process.kill()
-                await self.wait()
+                process.kill()
+                await _ended(process, _POLL_SECONDS)
         self._process = None
 
     async def __aenter__(self) -> EmbeddedValkey:
@@ -218,6 +216,13 @@ class EmbeddedValkey:
 
     def _log_end(self, lines: int = 8) -> str:
         return "\n".join(self.log_path.read_text("utf-8", "replace").splitlines()[-lines:])
+
+
+async def _ended(process: subprocess.Popen[bytes], poll_seconds: float) -> int:
+    """The exit code of a process, when it has ended."""
+    while (code := process.poll()) is None:
+        await asyncio.sleep(poll_seconds)
+    return code
 
 
 def die_with_parent() -> Callable[[], None] | None:

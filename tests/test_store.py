@@ -39,7 +39,10 @@ NOW_US = 1_700_000_000_000_000
 ODD_IDS = ["委员:1", "a{b}c", "x y", "%", "~", "e\x00"]
 
 
-@pytest.fixture(scope="module", params=KINDS)
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(k, marks=pytest.mark.slow if k == "cluster" else ()) for k in KINDS],
+)
 def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A server of each kind."""
     with serve(request.param, tmp_path_factory.mktemp(request.param)) as address:
