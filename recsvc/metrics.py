@@ -7,9 +7,9 @@ serves them on one port. Without that variable the numbers stay in the process.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from prometheus_client import (
     CollectorRegistry,
@@ -22,9 +22,10 @@ from prometheus_client import (
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from recsvc.errors import ConfigError
-from recsvc.filters import Verdict
 
-FOLDER_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+if TYPE_CHECKING:  # the supervisor serves metrics without loading the pipeline
+    from recsvc.filters import Verdict
+
 _CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _STAGE_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
 
@@ -167,8 +168,3 @@ def clear_folder(folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for path in folder.glob("*.db"):
         path.unlink(missing_ok=True)
-
-
-def is_shared() -> bool:
-    """Whether this process writes its numbers where the supervisor reads them."""
-    return FOLDER_VARIABLE in os.environ

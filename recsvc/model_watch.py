@@ -69,6 +69,10 @@ class ModelWatch:
         """Why the model in force, or the published one, is not served; "" when it is."""
         return self._refused.get(self.wanted or "") or self._refused.get(self._considered, "")
 
+    def problem_of(self, model_id: str) -> str:
+        """Why this model could not be used when it was last tried, "" when it could."""
+        return self._refused.get(model_id, "")
+
     def refuse(self, model_id: str, error: Exception) -> None:
         """Notes that a bundle cannot be used; it is not tried again before `poke(retry=True)`."""
         self._refused[model_id] = str(error)

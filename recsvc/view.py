@@ -30,13 +30,16 @@ _SLICE = 32
 
 
 class View:
-    """One tenant at one model. `revision` is what replies carry; see `_note_activation`."""
+    """One tenant at one model. `revision` is what replies carry; see `_note_activation`.
+
+    `metrics` is None for a view beside the service, such as one of the past.
+    """
 
     def __init__(
         self,
         tenant: str,
         bundle: Bundle | None,
-        metrics: Metrics,
+        metrics: Metrics | None,
         log: FilteringBoundLogger,
         clock: Callable[[], int],
     ) -> None:
@@ -115,7 +118,8 @@ class View:
     def _apply_slice(self, changes: Sequence[Change]) -> None:
         good = [c for c in changes if self._is_readable(c.kind, c.id, c.payload)]
         for change in good:
-            self._metrics.changes_applied(self._tenant, change.kind.value, 1)
+            if self._metrics is not None:
+                self._metrics.changes_applied(self._tenant, change.kind.value, 1)
             if change.kind is not ChangeKind.EVENT:
                 self.catalog.put(RecordKind(change.kind.value), change.id, change.payload)
         if self.snapshot is None:

@@ -22,6 +22,7 @@ from recsvc.metrics import Metrics
 from recsvc.model_watch import ModelWatch
 from recsvc.pipeline import now_us
 from recsvc.registry import ModelRegistry
+from recsvc.replay import Replay
 from recsvc.revision import Revision
 from recsvc.store import Store, StoreUnavailable
 from recsvc.view import View, warm_up
@@ -77,6 +78,7 @@ class TenantWorker:
             clock,
             self._options.model_poll_seconds,
         )
+        self.replay = Replay(tenant, store, registry, self._log, clock)
         self._moved = asyncio.Condition()
         self._changing = asyncio.Lock()
         self._live: _Running | None = None

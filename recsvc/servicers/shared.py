@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +12,10 @@ import grpc
 from recsvc.attribution import AttributionCodec
 from recsvc.codec import RecordKind
 from recsvc.convert import names
-from recsvc.errors import NotReadyError
+from recsvc.errors import NoModelError, NotFoundError, NotReadyError
 from recsvc.interceptors import Caller, current_call
 from recsvc.paging import PageTokens
+from recsvc.pipeline import Pipeline
 from recsvc.revision import Revision
 from recsvc.view import View
 from recsvc.worker import TenantWorker
@@ -65,11 +67,31 @@ class Service:
         return max(0.0, remaining - min(_MARGIN_SECONDS, 0.1 * remaining))
 
 
+@contextmanager
+def naming(field: str, resource: str) -> Iterator[None]:
+    """Gives a NotFoundError of the pipeline, which knows ids only, the name and its field."""
+    try:
+        yield
+    except NotFoundError as error:
+        error.field = error.field or field
+        error.resource = error.resource or resource
+        raise
+
+
 def live_view(worker: TenantWorker) -> View:
     """The view of this moment; raises NotReadyError."""
     if worker.live is None:
         raise NotReadyError("the worker is starting: try again")
     return worker.live
+
+
+def pipeline_of(view: View) -> Pipeline:
+    """The view's pipeline; raises NoModelError."""
+    if view.pipeline is None:
+        raise NoModelError(
+            "no model is active, so nothing can be ranked: train and publish one (recsvc train)"
+        )
+    return view.pipeline
 
 
 async def known_ids(worker: TenantWorker, kind: RecordKind, ids: Iterable[str]) -> set[str]:
