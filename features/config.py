@@ -36,7 +36,7 @@ class FeatureConfig:
     min_labelled_leads: int = 200
     min_topic_leads: int = 10
     max_inferable_topics: int = 200
-    max_topic_leads: int = 20_000
+    max_topic_leads: int = 10_000
     use_encoder: bool = False
     encoder_share: float = 0.4
     encoder_characters: int = 60

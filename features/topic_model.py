@@ -64,7 +64,8 @@ class TopicModel:
 
         At most `max_weights` numbers are kept, those of the terms that say most (16 MB).
         """
-        rows = sparse.hstack([whole, _OPENING_WEIGHT * opening]).tocsr()
+        rows = sparse.hstack([whole, _OPENING_WEIGHT * opening]).tocsr().astype(np.float64)
+        rows.sort_indices()  # otherwise every machine would do both for itself
         held_out = np.random.default_rng(seed).random(rows.shape[0]) < _HELD_OUT_SHARE
         trial, trial_bias = _fit_margins(rows[~held_out], labels[~held_out], seed)
         calibration = _calibrate(rows[held_out] @ trial + trial_bias, labels[held_out])

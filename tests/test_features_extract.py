@@ -172,3 +172,10 @@ def test_a_truncated_array_is_refused(space: FeatureSpace, tmp_path: Path) -> No
     file.write_bytes(file.read_bytes()[:-10])
     with pytest.raises(DataError, match="features in"):
         FeatureSpace.load(tmp_path)
+
+
+def test_a_manifest_that_is_no_object_is_refused(space: FeatureSpace, tmp_path: Path) -> None:
+    space.save(tmp_path)
+    (tmp_path / "features.json").write_text("[]")
+    with pytest.raises(DataError, match="not an object"):
+        FeatureSpace.load(tmp_path)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -71,6 +74,15 @@ def test_probabilities_are_calibrated_on_leads_not_seen(space: FeatureSpace) -> 
     assert (model.topics[chances.argmax(axis=1)] == truth).mean() > 0.95
     assert chances.max(axis=1).mean() == pytest.approx(1.0, abs=0.1)
     assert chances.min() >= 0.0
+
+
+def test_saved_and_loaded_model_infers_the_same(space: FeatureSpace, tmp_path: Path) -> None:
+    space.save(tmp_path)
+    loaded = FeatureSpace.load(tmp_path)
+    fresh = [replace(lead, topics=()) for lead in labelled(30, 5)]
+    assert space.leads(fresh).topics_inferred.sum() > 20
+    for mine, theirs in zip(space.leads(fresh), loaded.leads(fresh), strict=True):
+        np.testing.assert_array_equal(mine, theirs)
 
 
 @pytest.mark.parametrize(
