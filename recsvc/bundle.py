@@ -1,6 +1,6 @@
 """A model bundle: one folder of plain arrays, JSON and a manifest with checksums.
 
-    <model>/manifest.json   format version, provenance, metrics, SHA-256 of every other file
+    <model>/manifest.json   format version, provenance, metrics, SHA-256 of every file and of itself
     <model>/members|leads/  columns, ids, records (as the store keeps them)
     <model>/history/        the training log, grouped
     <model>/features/       the frozen feature space
@@ -26,11 +26,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.entities import Conflict, Organization
+from features.errors import DataError
 from features.extract import FeatureSpace
 from features.vocabulary import Vocabulary, pack_bytes
 from recsvc.additive import AdditiveModel, Calibration
 from recsvc.arrays import LeadColumns, MemberColumns, Widths
-from recsvc.errors import BundleCorruptError, BundleMissingError, BundleVersionError
+from recsvc.errors import (
+    BundleCorruptError,
+    BundleError,
+    BundleMissingError,
+    BundleVersionError,
+)
 from recsvc.foldin import ContentMap, FoldIn
 from recsvc.history import BaseHistory
 from recsvc.terms import FEATURE_NAMES, TermContext
@@ -70,6 +76,7 @@ class Manifest(msgspec.Struct, kw_only=True):
     interest: InterestRule = InterestRule(90.0, 0, False)
     metrics: dict[str, Any] = {}
     files: dict[str, str] = {}  # relative path -> SHA-256
+    checksum: str = ""  # SHA-256 of the manifest without this field
 
 
 @dataclass(frozen=True)
@@ -143,6 +150,8 @@ def write_bundle(bundle: Bundle, folder: Path) -> Manifest:
     catalog = _Catalog(list(bundle.organizations), list(bundle.conflicts))
     (folder / "catalog.json").write_bytes(msgspec.json.encode(catalog))
     manifest = msgspec.structs.replace(bundle.manifest, files=_checksums(folder))
+    content = msgspec.json.decode(msgspec.json.encode(manifest), type=dict[str, Any])
+    manifest = msgspec.structs.replace(manifest, checksum=_own_checksum(content))
     (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
     return manifest
 
@@ -150,14 +159,17 @@ def write_bundle(bundle: Bundle, folder: Path) -> Manifest:
 def read_bundle(folder: Path) -> Bundle:
     """Reads and verifies a bundle.
 
-    Raises BundleMissingError, BundleVersionError (newer format or other features) or
-    BundleCorruptError (a file is missing, truncated or altered).
+    Raises BundleMissingError, BundleVersionError (newer format or other features),
+    BundleCorruptError (a file is missing, truncated or altered) or plain BundleError (features that
+    this installation cannot read).
     """
     manifest = read_manifest(folder)
     if _checksums(folder) != manifest.files:
         raise BundleCorruptError(folder, _difference(folder, manifest))
     try:
         return _read(folder, manifest)
+    except DataError as error:
+        raise BundleError(folder, str(error)) from error
     except (OSError, ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
         raise BundleCorruptError(folder, str(error)) from error
 
@@ -168,12 +180,16 @@ def read_manifest(folder: Path) -> Manifest:
     if not path.is_file():
         raise BundleMissingError(folder)
     try:
-        version = msgspec.json.decode(path.read_bytes(), type=dict[str, Any]).get("format_version")
+        data = path.read_bytes()
+        content = msgspec.json.decode(data, type=dict[str, Any])
+        version = content.get("format_version")
         if version != FORMAT_VERSION:
             raise BundleVersionError(folder, version, FORMAT_VERSION)
-        manifest = msgspec.json.decode(path.read_bytes(), type=Manifest)
+        manifest = msgspec.json.decode(data, type=Manifest)
     except msgspec.MsgspecError as error:
         raise BundleCorruptError(folder, f"{MANIFEST}: {error}") from error
+    if manifest.checksum != _own_checksum(content):
+        raise BundleCorruptError(folder, f"{MANIFEST}: altered since it was published")
     if tuple(manifest.feature_names) != FEATURE_NAMES:
         raise BundleVersionError(folder, "other pair features", FORMAT_VERSION)
     return manifest
@@ -230,6 +246,12 @@ def _named(kind: type[Tuple], arrays: Arrays) -> Tuple:
     """A NamedTuple from arrays by field name; a 0-d array becomes a number."""
     fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
     return kind(*(arrays[f] if arrays[f].ndim else arrays[f].item() for f in fields))
+
+
+def _own_checksum(content: dict[str, Any]) -> str:
+    """Of what the manifest's JSON says, so that fields added later do not change it."""
+    kept = {key: value for key, value in content.items() if key != "checksum"}
+    return hashlib.sha256(msgspec.json.encode(kept, order="deterministic")).hexdigest()
 
 
 def _checksums(folder: Path) -> dict[str, str]:

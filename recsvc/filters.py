@@ -1,7 +1,9 @@
 """Hard masks: who may be offered what. A mask is never a score term.
 
 Each filter has one code; a row's verdict is the code of the first filter that removes it, KEPT when
-none does, so that an empty reply can say how many rows each filter took.
+none does, so that an empty reply can say how many rows each filter took. From either side of a pair
+the filters come in one order: deleted, closed, capacity, not yet created, conflict, author,
+jurisdiction, inactive, then what the pair's own history forbids.
 """
 
 from __future__ import annotations
@@ -35,6 +37,9 @@ class Verdict(IntEnum):
     NOT_ELIGIBLE = 11
     NOT_YET_CREATED = 12
 
+
+CLOCK_AHEAD_US = 300_000_000
+"""A platform's clock may be so far ahead of ours: what it says happened just now has happened."""
 
 _OPEN = int(LeadState.OPEN)
 _CLAIMED = int(LeadState.CLAIMED)
@@ -85,6 +90,22 @@ def _holds(sorted_values: I64, value: int) -> bool:
 
 
 @njit(cache=True)
+def lead_verdict(leads: LeadColumns, row: int, now_us: int) -> int:
+    """What stands against one lead whoever the member is, as of `now_us`."""
+    latest_us = now_us + CLOCK_AHEAD_US
+    closed = leads.state[row] != _OPEN and leads.close_time_us[row] <= latest_us
+    if leads.alive[row] == 0:
+        return 1
+    if closed and leads.state[row] != _CLAIMED:
+        return 2
+    if closed or leads.capacity_left[row] == 0:
+        return 3
+    if leads.create_time_us[row] > latest_us:
+        return 12
+    return 0
+
+
+@njit(cache=True)
 def lead_verdicts(
     leads: LeadColumns,
     rows: I64,
@@ -104,31 +125,25 @@ def lead_verdicts(
     recused = len(recused_leads) + len(recused_authors) + len(recused_organizations) > 0
     for i in range(len(rows)):
         j = rows[i]
-        closed = leads.state[j] != _OPEN and leads.close_time_us[j] <= now_us
-        if leads.alive[j] == 0:
-            out[i] = 1
-        elif closed and leads.state[j] != _CLAIMED:
-            out[i] = 2
-        elif closed or leads.capacity_left[j] == 0:
-            out[i] = 3
-        elif leads.author_key[j] == member_key:
-            out[i] = 4
-        elif recused and (
+        out[i] = lead_verdict(leads, j, now_us)
+        if out[i] != 0:
+            continue
+        if recused and (
             _holds(recused_leads, leads.key[j])
             or _holds(recused_authors, leads.author_key[j])
             or _holds(recused_organizations, leads.organization[j])
         ):
             out[i] = 5
+        elif leads.author_key[j] == member_key:
+            out[i] = 4
         elif jurisdiction[leads.organization[j]] == 0:
             out[i] = 6
-        elif leads.create_time_us[j] > now_us:
-            out[i] = 12
     return out
 
 
 @njit(cache=True)
 def member_verdicts(members: MemberColumns, author_key: int, jurisdiction: U8) -> U8:
-    """Verdicts (uint8[n]) of one lead's masks on every member.
+    """Verdicts (uint8[n]) of one open lead's masks on every member, but for recusals.
 
     `jurisdiction` uint8[organizations + 1] says whose members may see the lead.
     """
@@ -137,12 +152,12 @@ def member_verdicts(members: MemberColumns, author_key: int, jurisdiction: U8) -
     for i in range(n):
         if members.alive[i] == 0:
             out[i] = 1
-        elif members.active[i] == 0:
-            out[i] = 7
         elif members.key[i] == author_key:
             out[i] = 4
         elif jurisdiction[members.organization[i]] == 0:
             out[i] = 6
+        elif members.active[i] == 0:
+            out[i] = 7
     return out
 
 

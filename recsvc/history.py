@@ -81,6 +81,13 @@ class Seen(NamedTuple):
     ids: dict[str, Verdict]
 
 
+class Met(NamedTuple):
+    """Whether a pair was ever pushed or shown, and whether the member ever claimed the lead."""
+
+    exposed: bool
+    claimed: bool
+
+
 @dataclass
 class History:
     """The base log plus a growing record of later events, by id."""
@@ -97,11 +104,6 @@ class History:
         verdict = VERDICT_OF_KIND.get(event.kind)
         if verdict is not None:
             self.by_lead[event.lead_id][event.member_id] = verdict
-
-    def forget_member(self, member_id: str) -> None:
-        """Drops what was recorded of a deleted member since the bundle."""
-        for event in self.by_member.pop(member_id, []):
-            self.by_lead[event.lead_id].pop(member_id, None)
 
     def seen_leads(self, base_member: int, member_id: str) -> Seen:
         """Leads not to be offered to a member (base row, -1 for one the bundle does not know)."""
@@ -126,18 +128,15 @@ class History:
             rows, verdicts = self.base.by_lead_member[part], self.base.by_lead_verdict[part]
         return Seen(rows, verdicts, dict(self.by_lead.get(lead_id, {})))
 
-    def exposed(self, event: Event, base_member: int, base_lead: int) -> bool:
-        """Whether this pair was pushed or shown before (base rows, -1 unknown to the bundle)."""
-        if any(
-            e.lead_id == event.lead_id and e.kind in EXPOSURES
-            for e in self.by_member.get(event.member_id, ())
-        ):
-            return True
-        if base_member < 0 or base_lead < 0:
-            return False
-        part = self.base_slice(base_member)
-        kinds = self.base.kind[part][self.base.lead[part] == base_lead]
-        return bool(np.isin(kinds, [int(k) for k in EXPOSURES]).any())
+    def met(self, event: Event, base_member: int, base_lead: int) -> Met:
+        """What the pair of an event had met before it (base rows, -1 unknown to the bundle)."""
+        kinds = {
+            e.kind for e in self.by_member.get(event.member_id, ()) if e.lead_id == event.lead_id
+        }
+        if base_member >= 0 and base_lead >= 0:
+            part = self.base_slice(base_member)
+            kinds |= set(self.base.kind[part][self.base.lead[part] == base_lead].tolist())
+        return Met(not kinds.isdisjoint(EXPOSURES), EventKind.CLAIMED in kinds)
 
     def base_slice(self, base_member: int) -> slice:
         """Where a base member's events lie in the base arrays."""

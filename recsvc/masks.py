@@ -11,6 +11,7 @@ from recsvc.filters import (
     Eligibility,
     Verdict,
     count_removed,
+    lead_verdict,
     lead_verdicts,
     member_verdicts,
     restrict_leads,
@@ -42,9 +43,30 @@ class Masked(NamedTuple):
 
     def at(self, row: int) -> Verdict:
         """The verdict of one global row."""
+        part, local = self._locate(row)
+        return Verdict(int(part[local]))
+
+    def mark(self, row: int, verdict: Verdict) -> None:
+        """Takes a row out that no mask has taken yet."""
+        part, local = self._locate(row)
+        if part[local] == Verdict.KEPT:
+            part[local] = verdict
+
+    def recuse(self, row: int) -> None:
+        """Takes a row out for a recusal, which comes before everything that is known of it."""
+        part, local = self._locate(row)
+        if part[local] != Verdict.DELETED:
+            part[local] = Verdict.CONFLICT
+
+    def mark_all(self, verdict: Verdict) -> None:
+        """Takes everything out that is not deleted."""
+        for part in self.verdicts:
+            part[part != Verdict.DELETED] = verdict
+
+    def _locate(self, row: int) -> tuple[U8, int]:
         for part in self.verdicts:
             if row < len(part):
-                return Verdict(int(part[row]))
+                return part, row
             row -= len(part)
         raise IndexError(row)
 
@@ -72,12 +94,7 @@ def pair_verdicts(snapshot: Snapshot, member_row: int, lead_rows: I64, now_us: i
     for start, leads in snapshot.leads.segments():
         at = np.flatnonzero((lead_rows >= start) & (lead_rows < start + len(leads.alive)))
         out[at] = _lead_part(snapshot, member_row, leads, lead_rows[at] - start, now_us)
-    seen = _seen_leads(snapshot, member_row)
-    forbidden = {
-        snapshot.leads.current(int(base_row)): int(verdict)
-        for base_row, verdict in zip(seen.base_rows, seen.base_verdicts, strict=True)
-    }
-    forbidden |= {snapshot.leads.row(i): int(later) for i, later in seen.ids.items()}
+    forbidden = _forbidden(snapshot.leads, _seen_leads(snapshot, member_row))
     for place, lead_row in enumerate(lead_rows.tolist()):
         if out[place] == Verdict.KEPT and lead_row in forbidden:
             out[place] = forbidden[lead_row]
@@ -110,20 +127,34 @@ def _seen_leads(snapshot: Snapshot, member_row: int) -> Seen:
 
 
 def mask_members(
-    snapshot: Snapshot, leads: LeadColumns, local: int, lead_id: str, wanted: Eligibility
+    snapshot: Snapshot,
+    leads: LeadColumns,
+    local: int,
+    lead_id: str,
+    wanted: Eligibility,
+    now_us: int,
 ) -> Masked:
-    """Which members may be offered one lead (row `local` of `leads`; `lead_id` "" for a draft)."""
+    """Which members may be offered one lead (row `local` of `leads`; `lead_id` "" for a draft).
+
+    A stored lead that is closed, full or not yet created is offered to nobody; a draft always may.
+    """
     organization = int(leads.organization[local])
     author = int(leads.author_key[local])
+    key = int(leads.key[local])
     jurisdiction = snapshot.organizations.visible_members(organization)
     verdicts = tuple(
         member_verdicts(members, author, jurisdiction) for _, members in snapshot.members.segments()
     )
     masked = Masked(verdicts)
     for member_id in snapshot.recusals.by_member:
-        if snapshot.recusals.mask(member_id).covers(int(leads.key[local]), author, organization):
-            _mark(masked, snapshot.members.row(member_id), Verdict.CONFLICT)
+        if snapshot.recusals.mask(member_id).covers(key, author, organization):
+            row = snapshot.members.row(member_id)
+            if row >= 0:
+                masked.recuse(row)
     if lead_id:
+        verdict = Verdict(lead_verdict(leads, local, now_us))
+        if verdict is not Verdict.KEPT:
+            masked.mark_all(verdict)
         base_row = snapshot.bundle.lead_ids.get(lead_id)
         _mark_seen(masked, snapshot.members, snapshot.history.seen_by(base_row, lead_id))
     if wanted.restricts:
@@ -133,27 +164,22 @@ def mask_members(
     return masked
 
 
-def _mark(masked: Masked, row: int, verdict: Verdict) -> None:
-    if row < 0:
-        return
-    for part in masked.verdicts:
-        if row < len(part):
-            if part[row] == Verdict.KEPT:
-                part[row] = verdict
-            return
-        row -= len(part)
-
-
 def _mark_seen(
     masked: Masked, table: Table[LeadColumns] | Table[MemberColumns], seen: Seen
 ) -> None:
-    rows, verdicts = seen.base_rows, seen.base_verdicts
-    if len(rows):
+    """Of several events of a pair the last one is the reason, so later ones are marked first."""
+    moved = np.flatnonzero(table.base.alive[seen.base_rows] == 0)
+    elsewhere = Seen(seen.base_rows[moved], seen.base_verdicts[moved], seen.ids)
+    for row, verdict in _forbidden(table, elsewhere).items():
+        masked.mark(row, verdict)
+    if len(seen.base_rows):
         base = masked.verdicts[0]
-        kept = base[rows] == Verdict.KEPT
-        base[rows[kept]] = verdicts[kept]
-        moved = np.flatnonzero(table.base.alive[rows] == 0) if table.tail_count else ()
-        for at in moved:
-            _mark(masked, table.current(int(rows[at])), Verdict(int(verdicts[at])))
-    for identifier, verdict in seen.ids.items():
-        _mark(masked, table.row(identifier), verdict)
+        kept = base[seen.base_rows] == Verdict.KEPT
+        base[seen.base_rows[kept]] = seen.base_verdicts[kept]
+
+
+def _forbidden(table: Table[LeadColumns] | Table[MemberColumns], seen: Seen) -> dict[int, Verdict]:
+    """The global rows not to be offered, each with the verdict of its last event."""
+    base = zip(seen.base_rows.tolist(), seen.base_verdicts.tolist(), strict=True)
+    rows = {table.current(row): Verdict(verdict) for row, verdict in base}
+    return rows | {table.last_row(i): verdict for i, verdict in seen.ids.items()}

@@ -38,7 +38,8 @@ from recsvc.score import Scored, score_pairs
 from recsvc.segments import Table
 from recsvc.snapshot import Snapshot
 
-DIVERSITY_POOL = 4
+DIVERSITY_POOL = 200
+"""Diversity reorders so many of the best, whatever the page: the pages of a list fit together."""
 
 
 class StageObserver(Protocol):
@@ -132,7 +133,7 @@ class Pipeline:
         leads, local = table.locate(row)
         wanted, unknown = resolve(snapshot, query.wanted, snapshot.members)
         with self._stage("filter"):
-            masked = mask_members(snapshot, leads, local, lead_id, wanted)
+            masked = mask_members(snapshot, leads, local, lead_id, wanted, when)
         with self._stage("retrieve"):
             rows = member_candidates(
                 snapshot, leads, local, masked, self._pool(query), self._config.candidates
@@ -178,13 +179,16 @@ class Pipeline:
         for verdict, count in answer.masked.removed.items():
             self._observer.removed(verdict, count)
         with self._stage("diversify"):
-            best = _top(answer.scored.scores, self._pool(query))
-            vectors = _text_of(answer.table, answer.rows[best]) if query.diversity > 0 else _NONE
-            slate = diversify(answer.scored.scores[best], vectors, query.diversity, depth + 1)
+            best = _top(answer.scored.scores, max(depth + 1, DIVERSITY_POOL))
+            head, rest = best[:DIVERSITY_POOL], best[DIVERSITY_POOL:]
+            vectors = _text_of(answer.table, answer.rows[head]) if query.diversity > 0 else _NONE
+            slate = diversify(answer.scored.scores[head], vectors, query.diversity, depth + 1)
+            order = np.concatenate([head[slate.order], rest])
+            adjustments = np.append(slate.adjustments, np.zeros(len(rest)))
         with self._stage("explain"):
             items = []
-            for place in range(query.offset, min(depth, len(slate.order))):
-                at = int(best[slate.order[place]])
+            for place in range(query.offset, min(depth, len(order))):
+                at = int(order[place])
                 row = int(answer.rows[at])
                 why, member = pair(at, row)
                 scores = answer.scored.scores[at : at + 1]
@@ -197,13 +201,13 @@ class Pipeline:
                         claim_probability=None if probability is None else float(probability[0]),
                         reasons=reasons_of(why, bundle.space, member),
                         distance_km=distance_km(why),
-                        diversity_adjustment=float(slate.adjustments[place]),
+                        diversity_adjustment=float(adjustments[place]),
                         terms=terms_of(why) if query.with_terms else (),
                     )
                 )
         return RankedList(
             items=tuple(items),
-            more=len(slate.order) > depth,
+            more=len(order) > depth,
             mode=answer.mode,
             baseline=float(bundle.ranker.intercept),
             eligible_count=answer.masked.eligible_count,
@@ -215,9 +219,9 @@ class Pipeline:
         return self._clock() if as_of_us is None else as_of_us
 
     def _pool(self, query: ListQuery) -> int:
-        """How many of the best candidates diversity chooses from."""
+        """How many of the best the retrieval has to bring."""
         depth = query.offset + query.count + 1
-        return DIVERSITY_POOL * depth if query.diversity > 0 else depth
+        return max(depth, DIVERSITY_POOL) if query.diversity > 0 else depth
 
     def _member_row(self, member_id: str) -> int:
         row = self.snapshot.members.row(member_id)

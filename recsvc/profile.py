@@ -11,7 +11,7 @@ from features.activity import activity_places
 from features.entities import Event
 from features.events import EventLog
 from features.interest import event_weights, interest_text, interest_topics
-from recsvc.arrays import F32, I32, LeadColumns
+from recsvc.arrays import F32, I32, LEAD_TOPICS, LeadColumns
 from recsvc.bundle import InterestRule
 from recsvc.snapshot import Snapshot
 
@@ -25,7 +25,6 @@ class Profile(NamedTuple):
     interest_topic_weights: F32  # [16]
     activity_latitude_rad: F32  # [4]
     activity_longitude_rad: F32  # [4]
-    event_count: int  # events that count for something
 
 
 def half_life(rule: InterestRule) -> float:
@@ -48,8 +47,8 @@ def fold_profile(snapshot: Snapshot, member_id: str) -> Profile:
     widths = snapshot.bundle.widths
     vectors = _stack([c.vector[i] for c, i in found], widths.vector)
     text = _stack([c.text[i] for c, i in found], widths.text)
-    topics = np.array([c.topics[i] for c, i in found], np.int32).reshape(len(found), -1)
-    topic_weights = _stack([c.topic_weights[i] for c, i in found], topics.shape[1])
+    topics = np.array([c.topics[i] for c, i in found], np.int32).reshape(-1, LEAD_TOPICS)
+    topic_weights = _stack([c.topic_weights[i] for c, i in found], LEAD_TOPICS)
     pair_weights = np.zeros(len(rows), np.float32)
     np.add.at(pair_weights, log.lead, weights)
     names, name_weights = interest_topics(log, weights, topics, topic_weights, 1)
@@ -59,7 +58,6 @@ def fold_profile(snapshot: Snapshot, member_id: str) -> Profile:
         names[0],
         name_weights[0],
         *_activity(log, weights, found),
-        int((weights > 0).sum()),
     )
 
 
@@ -72,7 +70,10 @@ def _activity(log: EventLog, weights: F32, found: list[tuple[LeadColumns, int]])
 
 
 def _history(snapshot: Snapshot, member_id: str) -> tuple[list[int], EventLog]:
-    """Global rows of the leads a member met, and the events with `lead` pointing into them."""
+    """Global rows of the leads a member met, and the events with `lead` pointing into them.
+
+    A lead that was deleted meanwhile still shows what the member cares for.
+    """
     events: list[tuple[int, int, int, int]] = []  # lead row, kind, time, reason
     base_row = snapshot.bundle.member_ids.get(member_id)
     base = snapshot.history.base
@@ -83,9 +84,8 @@ def _history(snapshot: Snapshot, member_id: str) -> tuple[list[int], EventLog]:
             events.append((snapshot.leads.current(lead), kind, time_us, reason))
     later: list[Event] = snapshot.history.by_member.get(member_id, [])
     for event in later:
-        row = snapshot.leads.row(event.lead_id)
+        row = snapshot.leads.last_row(event.lead_id)
         events.append((row, int(event.kind), event.time_us, int(event.reason)))
-    events = [e for e in events if e[0] >= 0]
     rows = list(dict.fromkeys(e[0] for e in events))
     place = {row: at for at, row in enumerate(rows)}
     n = len(events)

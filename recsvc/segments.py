@@ -55,15 +55,20 @@ class Table(Generic[Columns]):
 
     def row(self, identifier: str) -> int:
         """The global row of a living id, -1 when there is none."""
+        row = self.last_row(identifier)
+        if row < 0:
+            return -1
+        columns, local = self.locate(row)
+        return row if columns.alive[local] else -1
+
+    def last_row(self, identifier: str) -> int:
+        """The global row of an id, living or deleted; -1 for one that was never here."""
         tail = self._tail_rows.get(identifier, -1)
-        if tail >= 0:
-            return self.base_count + tail if self.tail.alive[tail] else -1
-        row = self._ids.get(identifier)
-        return row if row >= 0 and self.base.alive[row] else -1
+        return self.base_count + tail if tail >= 0 else self._ids.get(identifier)
 
     def current(self, base_row: int) -> int:
-        """Where a base row lives now: itself, its row in the tail, or -1 when deleted."""
-        return base_row if self.base.alive[base_row] else self.row(self._ids.ids[base_row])
+        """Where a base row's id has its row now, living or deleted."""
+        return base_row if self.base.alive[base_row] else self.last_row(self._ids.ids[base_row])
 
     def identifier(self, row: int) -> str:
         """The id of a global row."""
@@ -104,25 +109,25 @@ class Table(Generic[Columns]):
                 yield self.identifier(start + int(local))
 
     def move_to_tail(self, identifier: str, record: bytes | None = None) -> int:
-        """A tail row for `identifier`, holding what its living row held; returns its global row.
+        """A living tail row for `identifier`, holding what its last row held; its global row.
 
-        `record` replaces the stored one; an id without a living row starts empty and brings one.
+        `record` replaces the stored one; an id that was never here starts empty and brings one.
+        A deleted one comes back with its vectors and counters: its log is not deleted with it.
         """
-        known = self._tail_rows.get(identifier, -1)
-        local = known if known >= 0 else self._append(identifier)
-        if known >= 0 and self.tail.alive[known]:
-            if record is not None:
-                self._tail_records[known] = record
-            return self.base_count + known
-        base_row = self._ids.get(identifier)
-        moved = base_row >= 0 and bool(self.base.alive[base_row])
-        source, source_row = (self.base, base_row) if moved else (self._grow(1), 0)
-        for column, values in zip(_arrays(self.tail), _arrays(source), strict=True):
-            column[local] = values[source_row]
-        if moved:
-            self.base.alive[base_row] = 0
-        self._tail_records[local] = self.record(base_row) if record is None else record
-        return self.base_count + local
+        row = self.last_row(identifier)
+        if row < self.base_count:
+            source, source_row = (self.base, row) if row >= 0 else (self._grow(1), 0)
+            local = self._append(identifier, self.record(row) if row >= 0 else b"")
+            for column, values in zip(_arrays(self.tail), _arrays(source), strict=True):
+                column[local] = values[source_row]
+            if row >= 0:
+                self.base.alive[row] = 0
+            row = self.base_count + local
+        local = row - self.base_count
+        if record is not None:
+            self._tail_records[local] = record
+        self.tail.alive[local] = 1
+        return row
 
     def delete(self, identifier: str) -> None:
         """Makes the id unknown; nothing happens when it already is."""
@@ -131,7 +136,7 @@ class Table(Generic[Columns]):
             columns, local = self.locate(row)
             columns.alive[local] = 0
 
-    def _append(self, identifier: str) -> int:
+    def _append(self, identifier: str, record: bytes) -> int:
         if self.tail_count == len(self._storage.alive):
             larger = self._grow(max(64, 2 * self.tail_count))
             for column, source in zip(_arrays(larger), _arrays(self._storage), strict=True):
@@ -139,7 +144,7 @@ class Table(Generic[Columns]):
             self._storage = larger
         local = self.tail_count
         self._tail_ids.append(identifier)
-        self._tail_records.append(b"")
+        self._tail_records.append(record)
         self._tail_rows[identifier] = local
         self.tail_count += 1
         self.tail = self._view()

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from features.entities import Conflict, Lead
+from features.entities import Conflict, Event, Lead
 from features.vocabulary import Vocabulary
 from recsvc.arrays import (
     F32,
@@ -25,7 +25,7 @@ from recsvc.arrays import (
 )
 from recsvc.assemble import fill_leads
 from recsvc.bundle import Bundle
-from recsvc.codec import entity_id
+from recsvc.codec import RecordKind, entity_id
 from recsvc.filters import Recusal
 from recsvc.history import History
 from recsvc.index import IndexConfig, VectorIndex
@@ -104,6 +104,8 @@ class Snapshot:
         for conflict in bundle.conflicts:
             self.recusals.put(conflict)
         self.history = History(bundle.history)
+        self.waiting: dict[tuple[RecordKind, str], list[Event]] = defaultdict(list)
+        self._trained_leads = bundle.leads.events > 0
         self.revision = Revision.parse(bundle.manifest.revision)
         config = index or IndexConfig()
         self.lead_index = VectorIndex(lead_search_vectors(bundle.leads), config)
@@ -119,6 +121,11 @@ class Snapshot:
         """Rows that live in the tails."""
         return self.members.tail_count + self.leads.tail_count
 
+    def is_trained(self, lead_id: str) -> bool:
+        """Whether training learned the lead's vector from events, not from its content."""
+        row = self.bundle.lead_ids.get(lead_id)
+        return row >= 0 and bool(self._trained_leads[row])
+
     def lead_vectors(self, leads: Sequence[Lead]) -> F32:
         """Embeddings (float32[n, d]) of leads nobody has touched, from their content."""
         width = self.bundle.widths.vector
@@ -127,8 +134,13 @@ class Snapshot:
         return self.bundle.content_map.vectors(self.bundle.space.content(leads))
 
     def draft_table(self, lead: Lead) -> Table[LeadColumns]:
-        """A lead that is not stored, as a table of one row."""
+        """A lead that is not stored, as a table of one row.
+
+        An organization that nobody has named before counts as none: reading must not make one.
+        """
         widths = self.bundle.widths
+        if self.organizations.find(lead.organization_id) < 0:
+            lead = replace(lead, organization_id="")
         columns = empty_leads(1, widths)
         features = self.bundle.space.leads([lead])
         fill_leads(columns, np.zeros(1, np.int32), [lead], features, self.organizations)

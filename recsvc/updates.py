@@ -23,7 +23,7 @@ from features.entities import (
     Member,
     Organization,
 )
-from recsvc.arrays import F32, LeadColumns, MemberColumns
+from recsvc.arrays import F32, I32, LeadColumns, MemberColumns
 from recsvc.assemble import fill_lead_states, fill_leads, fill_members
 from recsvc.codec import (
     DELETED,
@@ -99,7 +99,6 @@ def _delete(snapshot: Snapshot, kind: RecordKind, identifier: str) -> None:
     match kind:
         case RecordKind.MEMBER:
             snapshot.members.delete(identifier)
-            snapshot.history.forget_member(identifier)
         case RecordKind.LEAD:
             snapshot.leads.delete(identifier)
         case RecordKind.ORGANIZATION:
@@ -141,86 +140,111 @@ def _put_members(snapshot: Snapshot, found: dict[str, bytes]) -> None:
     if not changed:
         return
     members = [_decode(Member, data) for data in changed.values()]
-    known = [snapshot.members.row(m.member_id) >= 0 for m in members]
+    new = [m.member_id for m in members if snapshot.members.row(m.member_id) < 0]
     rows = [snapshot.members.move_to_tail(m.member_id, changed[m.member_id]) for m in members]
     local = np.array(rows, np.int32) - snapshot.members.base_count
     features = snapshot.bundle.space.members(members)
     fill_members(snapshot.members.tail, local, members, features, snapshot.organizations)
-    for member, was_known in zip(members, known, strict=True):
-        if not was_known:
-            refold(snapshot, member.member_id)
+    for member_id in new:
+        refold(snapshot, member_id)
+    _add_waiting(snapshot, RecordKind.MEMBER, new)
 
 
 def _put_leads(snapshot: Snapshot, found: dict[str, tuple[bytes, F32 | None]]) -> None:
-    """New or changed leads; one whose vector was learned from events keeps it."""
+    """New or changed leads; one whose vector training learned keeps it."""
     table = snapshot.leads
     changed = {i: d for i, (d, _) in found.items() if not _is_current(table, i, d)}
-    leads = [_decode(Lead, data) for data in changed.values()]
-    stay = [lead for lead in leads if _only_state_changed(snapshot, lead)]
-    for lead in stay:
-        columns, local = table.locate(table.row(lead.lead_id))
-        fill_lead_states(columns, np.array([local], np.int32), [lead])
-        table.replace_record(table.row(lead.lead_id), changed[lead.lead_id])
-    moving = [lead for lead in leads if lead not in stay] if stay else leads
+    moving = []
+    for lead in (_decode(Lead, data) for data in changed.values()):
+        if _only_state_changed(snapshot, lead):
+            row = table.row(lead.lead_id)
+            columns, local = table.locate(row)
+            fill_lead_states(columns, np.array([local], np.int32), [lead])
+            table.replace_record(row, changed[lead.lead_id])
+        else:
+            moving.append(lead)
     if not moving:
         return
+    new = [lead.lead_id for lead in moving if table.row(lead.lead_id) < 0]
     rows = [table.move_to_tail(lead.lead_id, changed[lead.lead_id]) for lead in moving]
     local_rows = np.array(rows, np.int32) - table.base_count
     features = snapshot.bundle.space.leads(moving)
     fill_leads(table.tail, local_rows, moving, features, snapshot.organizations)
-    learned = table.tail.events[local_rows] > 0
-    _fill_vectors(snapshot, local_rows[~learned], moving, learned, found)
+    _fill_vectors(snapshot, local_rows, moving, found)
+    _add_waiting(snapshot, RecordKind.LEAD, new)
 
 
 def _fill_vectors(
     snapshot: Snapshot,
-    rows: np.ndarray[tuple[int], np.dtype[np.int32]],
+    rows: I32,
     leads: Sequence[Lead],
-    learned: np.ndarray[tuple[int], np.dtype[np.bool_]],
     found: dict[str, tuple[bytes, F32 | None]],
 ) -> None:
-    fresh = [lead for lead, known in zip(leads, learned, strict=True) if not known]
-    given = [found[lead.lead_id][1] for lead in fresh]
-    missing = [i for i, vector in enumerate(given) if vector is None]
-    computed = snapshot.lead_vectors([fresh[i] for i in missing])
-    for i, vector in enumerate(given):
-        if vector is not None:
-            snapshot.leads.tail.vector[rows[i]] = vector
-    snapshot.leads.tail.vector[rows[missing]] = computed
+    """Vectors (of tail rows int32[n]) from the writer, or else from the content."""
+    content = []
+    for row, lead in zip(rows.tolist(), leads, strict=True):
+        vector = found[lead.lead_id][1]
+        if snapshot.is_trained(lead.lead_id):
+            continue
+        if vector is None:
+            content.append((row, lead))
+        else:
+            snapshot.leads.tail.vector[row] = vector
+    computed = snapshot.lead_vectors([lead for _, lead in content])
+    for (row, _), vector in zip(content, computed, strict=True):
+        snapshot.leads.tail.vector[row] = vector
 
 
 def add_events(snapshot: Snapshot, events: Sequence[Event]) -> None:
-    """Takes events in: masks and counters at once, then the members' profiles."""
+    """Takes events in: masks and counters at once, then the members' profiles.
+
+    An event about somebody or something not heard of yet waits for it: records and events come
+    from different buckets, in no common order.
+    """
     touched: dict[str, None] = {}
     for event in events:
-        first = _count(snapshot, event)
+        missing = _missing(snapshot, event)
+        if missing is not None:
+            snapshot.waiting[missing].append(event)
+            continue
+        if event.lead_id:
+            _count(snapshot, event)
         snapshot.history.add(event)
-        if event.kind not in EXPOSURES and first:
+        if event.lead_id and event.kind not in EXPOSURES:
             touched[event.member_id] = None
     for member_id in touched:
         refold(snapshot, member_id)
 
 
-def _count(snapshot: Snapshot, event: Event) -> bool:
-    """Moves the counters of both sides; False when the member is not known (yet)."""
-    member_row = snapshot.members.row(event.member_id)
-    lead_row = snapshot.leads.row(event.lead_id) if event.lead_id else -1
-    exposure = event.kind in EXPOSURES
-    claim = event.kind is EventKind.CLAIMED
+def _missing(snapshot: Snapshot, event: Event) -> tuple[RecordKind, str] | None:
+    """The side of an event that was never here, None when both were."""
+    if snapshot.members.last_row(event.member_id) < 0:
+        return RecordKind.MEMBER, event.member_id
+    if event.lead_id and snapshot.leads.last_row(event.lead_id) < 0:
+        return RecordKind.LEAD, event.lead_id
+    return None
+
+
+def _add_waiting(snapshot: Snapshot, kind: RecordKind, identifiers: Sequence[str]) -> None:
+    for identifier in identifiers:
+        add_events(snapshot, snapshot.waiting.pop((kind, identifier), ()))
+
+
+def _count(snapshot: Snapshot, event: Event) -> None:
+    """Moves the counters of both sides, as training counts a log: see `training.state`."""
     bundle = snapshot.bundle
     base = bundle.member_ids.get(event.member_id), bundle.lead_ids.get(event.lead_id)
-    if exposure and snapshot.history.exposed(event, *base):
-        return member_row >= 0
-    places: list[tuple[MemberColumns | LeadColumns, int]] = []
-    if member_row >= 0:
-        places.append(snapshot.members.locate(member_row))
-    if lead_row >= 0:
-        places.append(snapshot.leads.locate(lead_row))
+    before = snapshot.history.met(event, *base)
+    exposed = before.exposed or event.kind in EXPOSURES
+    claimed = before.claimed or event.kind is EventKind.CLAIMED
+    places: tuple[tuple[MemberColumns | LeadColumns, int], ...] = (
+        snapshot.members.locate(snapshot.members.last_row(event.member_id)),
+        snapshot.leads.locate(snapshot.leads.last_row(event.lead_id)),
+    )
     for columns, local in places:
-        columns.exposures[local] += exposure
-        columns.claims[local] += claim
+        columns.exposures[local] += exposed and not before.exposed
+        columns.claims[local] += (exposed and claimed) and not (before.exposed and before.claimed)
         columns.events[local] += event.kind in _POSITIVE
-    return member_row >= 0
 
 
 def refold(snapshot: Snapshot, member_id: str) -> None:
@@ -236,4 +260,3 @@ def refold(snapshot: Snapshot, member_id: str) -> None:
     tail.interest_topic_weights[row] = profile.interest_topic_weights
     tail.activity_latitude_rad[row] = profile.activity_latitude_rad
     tail.activity_longitude_rad[row] = profile.activity_longitude_rad
-    tail.events[row] = profile.event_count
