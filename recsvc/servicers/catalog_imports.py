@@ -10,7 +10,7 @@ from typing import Any, Generic, TypeVar
 from google.protobuf.message import Message
 
 from features.entities import Conflict, Lead, Member, Organization
-from recsvc.codec import RecordKind, entity_id
+from recsvc.codec import RecordKind, Tombstone, entity_id
 from recsvc.convert import names, values
 from recsvc.convert.events import row_error
 from recsvc.errors import InvalidNameError, MissingFieldError, ServiceError, UnknownMemberError
@@ -80,7 +80,7 @@ class _Import(Generic[E, M]):
         rows, self.chunk = self.chunk, []
         if self.kind.record is RecordKind.CONFLICT:
             rows = await self._with_members(rows)
-        entities = [entity for _, _, entity in rows]
+        entities = await self._completed([entity for _, _, entity in rows])
         if not entities:
             return
         vectors = await asyncio.to_thread(vectors_of, live_view(self.worker), entities)
@@ -96,8 +96,22 @@ class _Import(Generic[E, M]):
                 self.parents = {o.organization_id: o.parent_id for o in catalog.organizations()}
             check_tree(entity, self.parents)
             self.parents[entity.organization_id] = entity.parent_id
-        old = catalog.get(self.kind.entity_type, entity_id(entity))
-        return self.kind.complete(entity, old, now_us)
+        return entity
+
+    async def _completed(self, entities: list[E]) -> list[E]:
+        """Rows with what their callers left out, kept from what is there already.
+
+        Where memory knows nothing yet, the store may: another worker has just written the same.
+        """
+        kind, catalog = self.kind, live_view(self.worker).catalog
+        old = {i: catalog.get(kind.entity_type, i) for e in entities if (i := entity_id(e))}
+        unsure = [entity_id(e) for e in entities if kind.is_partial(e) and not old[entity_id(e)]]
+        if unsure:
+            found = await self.worker.store.get_many(self.worker.tenant, kind.record, unsure)
+            for identifier, record in found.items():
+                stored = record.decode(kind.entity_type)
+                old[identifier] = None if isinstance(stored, Tombstone) else stored
+        return [kind.complete(e, old[entity_id(e)], self.clock()) for e in entities]
 
     async def _with_members(self, rows: list[tuple[int, str, E]]) -> list[tuple[int, str, E]]:
         """Those rows whose member exists."""

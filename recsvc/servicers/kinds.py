@@ -30,6 +30,15 @@ def _as_it_is(new: E, old: E | None, now_us: int) -> E:
     return new
 
 
+def _never(entity: E) -> bool:
+    return False
+
+
+def lacks_times(lead: Lead) -> bool:
+    """Whether `complete_lead` has something to fill in."""
+    return not lead.create_time_us or (lead.state in _ENDED and not lead.close_time_us)
+
+
 def complete_lead(new: Lead, old: Lead | None, now_us: int) -> Lead:
     """Fills in what a caller may leave out: when it was raised, and when it ended.
 
@@ -58,6 +67,7 @@ class Kind(Generic[E, M]):
     to_proto: Callable[[E, str], M]
     unknown: type[NotFoundError]
     complete: Callable[[E, E | None, int], E] = _as_it_is
+    is_partial: Callable[[E], bool] = _never
 
     def not_found(self, name: str) -> NotFoundError:
         """The error for a name that nothing has."""
@@ -88,6 +98,7 @@ LEADS: Kind[Lead, pb.Lead] = Kind(
     leads.lead_to_proto,
     UnknownLeadError,
     complete_lead,
+    lacks_times,
 )
 ORGANIZATIONS: Kind[Organization, pb.Organization] = Kind(
     Organization,
