@@ -261,6 +261,15 @@ def test_every_command_has_a_help_that_ends_with_an_example(capsys: Capture) -> 
         )
 
 
+def test_listing_the_commands_loads_none_of_them() -> None:
+    code = (
+        "import sys\nfrom recsvc.cli import main\ntry:\n    main(['--help'])\nfinally:\n"
+        "    print({'grpc', 'numba', 'training', 'recsvc.client'} & set(sys.modules))"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout.splitlines()[-1] in ("set()", "{'training'}")
+
+
 def test_a_broken_command_harms_no_other(tmp_path: Path) -> None:
     folder = tmp_path / "plugin-1.0.dist-info"
     folder.mkdir()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from datetime import datetime
 from enum import Enum
@@ -18,6 +18,7 @@ from recsvc.client import Explanation, LeadList, MemberList, RankedLead, RankedM
 
 _NONE = "–"
 _MAX_TEXT = 60
+_TEXT = "text"
 
 
 def print_json(value: Any) -> None:
@@ -48,11 +49,20 @@ def lead_table(found: LeadList, title: str) -> Table:
     return table
 
 
-def member_table(found: MemberList, title: str) -> Table:
-    """The members of a list; with their names when it was asked for in full."""
+def member_table(
+    found: MemberList, title: str, notes: Mapping[str, Sequence[str]] | None = None
+) -> Table:
+    """The members of a list; with their names when it was asked for in full.
+
+    `notes` are further columns, a text a member, left out when all of them are empty.
+    """
     table = _list_table(title, "member", any(_member_text(item) for item in found))
-    for item in found:
-        _add(table, item, item.member_id, _member_text(item))
+    further = {name: texts for name, texts in (notes or {}).items() if any(texts)}
+    for name in further:
+        table.add_column(name, ratio=1, overflow="fold")
+    for i, item in enumerate(found):
+        more = [texts[i] for texts in further.values()]
+        _add(table, item, item.member_id, _member_text(item), more)
     return table
 
 
@@ -121,19 +131,27 @@ def _list_table(title: str, what: str, with_text: bool) -> Table:
     table.add_column("#", justify="right")
     table.add_column(what, overflow="fold")
     if with_text:
-        table.add_column("text", ratio=1)
+        table.add_column(_TEXT, ratio=1, overflow="fold")
     table.add_column("score", justify="right", no_wrap=True)
     table.add_column("probability", justify="right", no_wrap=True)
-    table.add_column("reasons", ratio=1)
+    # Chinese has no spaces to break at: without folding, texts would be cut.
+    table.add_column("reasons", ratio=1, overflow="fold")
     return table
 
 
-def _add(table: Table, item: RankedLead | RankedMember, identifier: str, text: str) -> None:
+def _add(
+    table: Table,
+    item: RankedLead | RankedMember,
+    identifier: str,
+    text: str,
+    more: Sequence[str] = (),
+) -> None:
     cells: list[str | Text] = [str(item.position + 1), Text(identifier)]
-    if len(table.columns) == 6:
+    if any(column.header == _TEXT for column in table.columns):
         cells.append(Text(text))
-    reasons = Text("；".join(reason.text for reason in item.reasons))
-    table.add_row(*cells, f"{item.score:.3f}", percent(item.claim_probability), reasons)
+    reasons = "；".join(reason.text for reason in item.reasons)
+    cells += [f"{item.score:.3f}", percent(item.claim_probability)]
+    table.add_row(*cells, *map(Text, (reasons, *more)))
 
 
 def _lead_text(item: RankedLead) -> str:
