@@ -16,7 +16,7 @@ from recsvc.filters import Verdict
 from recsvc.interceptors import current_call
 from recsvc.pipeline import Pipeline
 from recsvc.queries import ListQuery, PairExplanation, RankedList, Wanted
-from recsvc.servicers.shared import Context, Service, pipeline_of
+from recsvc.servicers.shared import Context, Service, naming, pipeline_of
 from recsvc.v1 import recommendation_pb2 as pb
 from recsvc.view import View
 from recsvc.worker import TenantWorker
@@ -112,13 +112,16 @@ def _pair(message: pb.Pair, tenant: str, prefix: str) -> tuple[str, str]:
 
 def _reply(question: _Question, tenant: str) -> pb.ExplainResponse:
     view, pipeline = question.view, pipeline_of(question.view)
-    found = pipeline.explain(question.member_id, question.lead_id, question.when_us)
+    member = names.format_name(tenant, "members", question.member_id)
+    lead = names.format_name(tenant, "leads", question.lead_id)
+    with naming(member, lead, "pair."):
+        found = pipeline.explain(question.member_id, question.lead_id, question.when_us)
     query = ListQuery(count=1, wanted=question.wanted, as_of_us=question.when_us)
     context = pipeline.recommend(question.member_id, query)
     blocked, rank = _standing(pipeline, question, found, query)
     return pb.ExplainResponse(
-        member=names.format_name(tenant, "members", question.member_id),
-        lead=names.format_name(tenant, "leads", question.lead_id),
+        member=member,
+        lead=lead,
         would_be_shown=not blocked,
         blocked_by=blocked,
         score=found.score,

@@ -55,7 +55,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         pipeline = pipeline_of(view)
         binding = _binding(request, view)
         query = self._query(options, binding, request.page_token)
-        with naming("member", request.member):
+        with naming(member=request.member):
             ranked = pipeline.recommend(member_id, query)
         current_call().notes["member"] = member_id
         reply = self._lead_reply(worker, view, member_id, ranked, query, options.full)
@@ -105,7 +105,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         pipeline = pipeline_of(view)
         binding = _binding(request, view)
         query = self._query(options, binding, request.page_token)
-        with naming("lead", request.lead):
+        with naming(lead=request.lead):
             ranked = pipeline.match(subject, query)
         lead_id = subject if isinstance(subject, str) else ""
         current_call().notes["lead"] = lead_id

@@ -12,7 +12,7 @@ import grpc
 from recsvc.attribution import AttributionCodec
 from recsvc.codec import RecordKind
 from recsvc.convert import names
-from recsvc.errors import NoModelError, NotFoundError, NotReadyError
+from recsvc.errors import NoModelError, NotFoundError, NotReadyError, UnknownLeadError
 from recsvc.interceptors import Caller, current_call
 from recsvc.paging import PageTokens
 from recsvc.pipeline import Pipeline
@@ -68,13 +68,13 @@ class Service:
 
 
 @contextmanager
-def naming(field: str, resource: str) -> Iterator[None]:
+def naming(member: str = "", lead: str = "", prefix: str = "") -> Iterator[None]:
     """Gives a NotFoundError of the pipeline, which knows ids only, the name and its field."""
     try:
         yield
     except NotFoundError as error:
-        error.field = error.field or field
-        error.resource = error.resource or resource
+        error.field = prefix + ("lead" if isinstance(error, UnknownLeadError) else "member")
+        error.resource = lead if isinstance(error, UnknownLeadError) else member
         raise
 
 
