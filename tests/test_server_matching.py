@@ -133,7 +133,7 @@ async def test_pairs_are_scored_as_lists_score_them(ranking: Any) -> None:
 
 async def test_an_expired_deadline_does_no_work(service: Service, ranking: Any) -> None:
     request = pb.RecommendLeadsRequest(member=member(0))
-    told = await refused(ranking.RecommendLeads(request, timeout=0))
+    told = await refused(ranking.RecommendLeads(request, timeout=-1))
     assert told.code == "DEADLINE_EXCEEDED"
     many = [member(i % MEMBER_COUNT) for i in range(1_000)]
     batch = pb.BatchRecommendLeadsRequest(parent=PARENT, members=many)
