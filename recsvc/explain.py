@@ -15,14 +15,20 @@ from features.entities import Member
 from features.extract import FeatureSpace
 from features.location import member_places
 from recsvc.arrays import F32, I32, LeadColumns, MemberColumns
+from recsvc.codec import decode_entity
 from recsvc.filters import Verdict
 from recsvc.queries import Reason, Term
+from recsvc.snapshot import Snapshot
 from recsvc.terms import FEATURES, INDEX, nearest_place_km
 
 _PLACE_NAMES = {"HOME": "住所", "WORK": "单位", "STUDIO": "工作室"}
 _URGENCY = ("一般", "较急", "紧急", "特急")
 _LEVELS = ("同省", "同市", "同县（区）", "同乡镇（街道）")
 MOST_REASONS = 3
+SAME_FOR_MEMBER = frozenset({"WILLINGNESS"})
+"""Groups whose terms are the same for all leads of one member's list: no reason for this lead."""
+SAME_FOR_LEAD = frozenset({"FRESHNESS", "URGENCY", "APPEAL"})
+"""Groups whose terms are the same for all members of one lead's list."""
 
 VERDICT_TEXTS: dict[Verdict, str] = {
     Verdict.KEPT: "",
@@ -51,7 +57,14 @@ class Pair:
     lead_row: int
     features: F32  # [F]
     terms: F32  # [F]
-    you: str = "您"  # how the text calls the member
+    member: Member | None  # the record: it names the kinds of the places
+    you: str = "该委员"  # how the text calls the member
+
+
+def member_record(snapshot: Snapshot, row: int) -> Member | None:
+    """The record behind a member's global row."""
+    member = decode_entity(Member, snapshot.members.record(row))
+    return member if isinstance(member, Member) else None
 
 
 def terms_of(pair: Pair) -> tuple[Term, ...]:
@@ -64,18 +77,22 @@ def terms_of(pair: Pair) -> tuple[Term, ...]:
     )
 
 
-def reasons_of(pair: Pair, space: FeatureSpace, member: Member | None) -> tuple[Reason, ...]:
-    """At least one and at most three reasons, strongest first.
+def reasons_of(
+    pair: Pair,
+    space: FeatureSpace,
+    but: frozenset[str] = frozenset(),
+) -> tuple[Reason, ...]:
+    """At least one and at most three reasons, strongest first, out of all groups `but` some.
 
     Those that raised the score come first; when nothing did, the one that lowered it least.
-    `member` names the kind of the nearest place; without it the text says 常用地点.
     """
     weights = group_weights(pair.terms)
     found: list[Reason] = []
-    for group, weight in sorted(weights.items(), key=lambda item: -item[1]):
-        if found and (weight <= 0.0 or len(found) == MOST_REASONS):
+    ordered = sorted(weights.items(), key=lambda item: (item[0] in but, -item[1]))
+    for group, weight in ordered:
+        if found and (weight <= 0.0 or group in but or len(found) == MOST_REASONS):
             break
-        text = _text(group, pair, space, member)
+        text = _text(group, pair, space)
         if text:
             found.append(Reason(group, weight, text))
     return tuple(found) or (Reason("APPEAL", 0.0, "当前待领办的线索"),)
@@ -95,14 +112,14 @@ def distance_km(pair: Pair) -> float | None:
     return None if math.isnan(value) else math.expm1(value)
 
 
-def _text(group: str, pair: Pair, space: FeatureSpace, member: Member | None) -> str:
+def _text(group: str, pair: Pair, space: FeatureSpace) -> str:
     match group:
         case "EXPERTISE":
             return _expertise(pair, space)
         case "INTEREST":
             return _interest(pair, space)
         case "PLACE":
-            return _place(pair, member)
+            return _place(pair)
         case "FRESHNESS":
             return _freshness(_value(pair, "age_log_hours"))
         case "URGENCY":
@@ -158,11 +175,11 @@ def _shared_topics(own: I32, other: I32, space: FeatureSpace) -> str:
     return "、".join(space.topics.names.ids[t] for t in shared[:2])
 
 
-def _place(pair: Pair, member: Member | None) -> str:
+def _place(pair: Pair) -> str:
     km = distance_km(pair)
     levels = _value(pair, "shared_region_levels")
     if km is not None and (km <= 30.0 or not levels >= 1.0):
-        return f"距{pair.you}的{_nearest_place_name(pair, member)}约{_kilometres(km)}"
+        return f"距{pair.you}的{_nearest_place_name(pair)}约{_kilometres(km)}"
     if levels >= 1.0:
         return f"与{pair.you}{_LEVELS[int(levels) - 1]}"
     active_km = math.expm1(_value(pair, "activity_log_km"))
@@ -173,8 +190,8 @@ def _place(pair: Pair, member: Member | None) -> str:
     return ""
 
 
-def _nearest_place_name(pair: Pair, member: Member | None) -> str:
-    places = member_places(member) if member is not None else []
+def _nearest_place_name(pair: Pair) -> str:
+    places = member_places(pair.member) if pair.member is not None else []
     lat, lon = (
         pair.members.latitude_rad[pair.member_row],
         pair.members.longitude_rad[pair.member_row],

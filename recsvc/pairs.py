@@ -6,11 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from features.entities import Member
 from recsvc import explain
 from recsvc.arrays import I64
 from recsvc.candidates import CandidateConfig
-from recsvc.codec import decode_entity
 from recsvc.filters import Eligibility, Verdict
 from recsvc.masks import Masked, mask_leads, pair_verdicts
 from recsvc.queries import PairExplanation, PairScores
@@ -50,10 +48,10 @@ def explain_pair(
     scored = score_pairs(bundle, snapshot.members, one[0], snapshot.leads, one[1], when_us)
     members, local = snapshot.members.locate(member_row)
     leads, lead_local = snapshot.leads.locate(lead_row)
+    member = explain.member_record(snapshot, member_row)
     pair = explain.Pair(
-        members, local, leads, lead_local, scored.features[0], scored.terms[0], "该委员"
+        members, local, leads, lead_local, scored.features[0], scored.terms[0], member
     )
-    member = decode_entity(Member, snapshot.members.record(member_row))
     probability = bundle.calibration.probability(scored.scores)
     kept = verdict is Verdict.KEPT
     return PairExplanation(
@@ -64,9 +62,7 @@ def explain_pair(
         score=float(scored.scores[0]),
         claim_probability=None if probability is None else float(probability[0]),
         baseline=float(bundle.ranker.intercept),
-        reasons=explain.reasons_of(
-            pair, bundle.space, member if isinstance(member, Member) else None
-        ),
+        reasons=explain.reasons_of(pair, bundle.space),
         terms=explain.terms_of(pair),
         distance_km=explain.distance_km(pair),
     )

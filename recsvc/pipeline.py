@@ -13,33 +13,22 @@ from typing import Protocol
 
 import numpy as np
 
-from features.entities import Lead, Member
-from recsvc.arrays import F32, I64, LeadColumns, MemberColumns
+from features.entities import Lead
+from recsvc.arrays import LeadColumns
 from recsvc.candidates import CandidateConfig
-from recsvc.codec import decode_entity
-from recsvc.diversify import diversify
 from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
-from recsvc.explain import Pair, distance_km, reasons_of, terms_of
+from recsvc.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER, Pair, member_record
 from recsvc.filters import Verdict
-from recsvc.masks import Masked, mask_leads, mask_members
+from recsvc.masks import mask_leads, mask_members
 from recsvc.modes import lead_mode, member_mode
+from recsvc.page import Found, explained_items, order_items, pool_size
 from recsvc.pairs import explain_pair, score_given
-from recsvc.queries import (
-    Item,
-    ListQuery,
-    PairExplanation,
-    PairScores,
-    RankedList,
-    ServingMode,
-)
+from recsvc.queries import ListQuery, PairExplanation, PairScores, RankedList
 from recsvc.resolve import resolve
 from recsvc.retrieve import lead_candidates, member_candidates
-from recsvc.score import Scored, score_pairs
+from recsvc.score import score_pairs
 from recsvc.segments import Table
 from recsvc.snapshot import Snapshot
-
-DIVERSITY_POOL = 200
-"""Diversity reorders so many of the best, whatever the page: the pages of a list fit together."""
 
 
 class StageObserver(Protocol):
@@ -92,9 +81,8 @@ class Pipeline:
         with self._stage("filter"):
             masked = mask_leads(snapshot, row, wanted, when)
         with self._stage("retrieve"):
-            depth = query.offset + query.count
             rows = lead_candidates(
-                snapshot, row, masked, when, self._pool(query), self._config.candidates
+                snapshot, row, masked, when, pool_size(query), self._config.candidates
             )
         with self._stage("rank"):
             members = np.full(len(rows), row, np.int64)
@@ -102,16 +90,15 @@ class Pipeline:
                 snapshot.bundle, snapshot.members, members, snapshot.leads, rows, when
             )
         columns, local = snapshot.members.locate(row)
-        answer = _Answer(rows, scored, snapshot.leads, masked, member_mode(columns, local), unknown)
-        member = decode_entity(Member, snapshot.members.record(row))
-        who = member if isinstance(member, Member) else None
+        member = member_record(snapshot, row)
 
-        def pair(at: int, lead_row: int) -> tuple[Pair, Member | None]:
-            leads, lead_local = snapshot.leads.locate(lead_row)
-            found = Pair(columns, local, leads, lead_local, scored.features[at], scored.terms[at])
-            return found, who
+        def pair(at: int) -> Pair:
+            seen = scored.features[at], scored.terms[at]
+            return Pair(columns, local, *snapshot.leads.locate(int(rows[at])), *seen, member, "您")
 
-        return self._finish(answer, query, depth, pair)
+        mode = member_mode(columns, local)
+        found = Found(rows, scored, snapshot.leads, masked, mode, unknown, pair, SAME_FOR_MEMBER)
+        return self._finish(found, query)
 
     def recommend_many(
         self, member_ids: Sequence[str], query: ListQuery
@@ -136,22 +123,20 @@ class Pipeline:
             masked = mask_members(snapshot, leads, local, lead_id, wanted, when)
         with self._stage("retrieve"):
             rows = member_candidates(
-                snapshot, leads, local, masked, self._pool(query), self._config.candidates
+                snapshot, leads, local, masked, pool_size(query), self._config.candidates
             )
         with self._stage("rank"):
             lead_rows = np.full(len(rows), row, np.int64)
             scored = score_pairs(snapshot.bundle, snapshot.members, rows, table, lead_rows, when)
-        answer = _Answer(rows, scored, snapshot.members, masked, lead_mode(leads, local), unknown)
 
-        def pair(at: int, member_row: int) -> tuple[Pair, Member | None]:
-            members, member_local = snapshot.members.locate(member_row)
-            found = Pair(
-                members, member_local, leads, local, scored.features[at], scored.terms[at], "该委员"
-            )
-            member = decode_entity(Member, snapshot.members.record(member_row))
-            return found, member if isinstance(member, Member) else None
+        def pair(at: int) -> Pair:
+            seen = scored.features[at], scored.terms[at]
+            member = member_record(snapshot, int(rows[at]))
+            return Pair(*snapshot.members.locate(int(rows[at])), leads, local, *seen, member)
 
-        return self._finish(answer, query, query.offset + query.count, pair)
+        mode = lead_mode(leads, local)
+        found = Found(rows, scored, snapshot.members, masked, mode, unknown, pair, SAME_FOR_LEAD)
+        return self._finish(found, query)
 
     def score_pairs(
         self, pairs: Sequence[tuple[str, str]], as_of_us: int | None = None
@@ -167,61 +152,27 @@ class Pipeline:
         config = self._config.candidates
         return explain_pair(self.snapshot, member_row, lead_row, self._when(as_of_us), config)
 
-    def _finish(
-        self,
-        answer: _Answer,
-        query: ListQuery,
-        depth: int,
-        pair: Callable[[int, int], tuple[Pair, Member | None]],
-    ) -> RankedList:
+    def _finish(self, found: Found, query: ListQuery) -> RankedList:
         """Orders, diversifies, and explains the items of one page."""
-        bundle = self.snapshot.bundle
-        for verdict, count in answer.masked.removed.items():
+        removed = found.masked.removed
+        for verdict, count in removed.items():
             self._observer.removed(verdict, count)
         with self._stage("diversify"):
-            best = _top(answer.scored.scores, max(depth + 1, DIVERSITY_POOL))
-            head, rest = best[:DIVERSITY_POOL], best[DIVERSITY_POOL:]
-            vectors = _text_of(answer.table, answer.rows[head]) if query.diversity > 0 else _NONE
-            slate = diversify(answer.scored.scores[head], vectors, query.diversity, depth + 1)
-            order = np.concatenate([head[slate.order], rest])
-            adjustments = np.append(slate.adjustments, np.zeros(len(rest)))
+            slate = order_items(found, query)
         with self._stage("explain"):
-            items = []
-            for place in range(query.offset, min(depth, len(order))):
-                at = int(order[place])
-                row = int(answer.rows[at])
-                why, member = pair(at, row)
-                scores = answer.scored.scores[at : at + 1]
-                probability = bundle.calibration.probability(scores)
-                items.append(
-                    Item(
-                        id=answer.table.identifier(row),
-                        row=row,
-                        score=float(scores[0]),
-                        claim_probability=None if probability is None else float(probability[0]),
-                        reasons=reasons_of(why, bundle.space, member),
-                        distance_km=distance_km(why),
-                        diversity_adjustment=float(adjustments[place]),
-                        terms=terms_of(why) if query.with_terms else (),
-                    )
-                )
+            items = explained_items(self.snapshot.bundle, found, query, slate)
         return RankedList(
-            items=tuple(items),
-            more=len(order) > depth,
-            mode=answer.mode,
-            baseline=float(bundle.ranker.intercept),
-            eligible_count=answer.masked.eligible_count,
-            removed=answer.masked.removed,
-            unknown_candidates=answer.unknown,
+            items=items,
+            more=len(slate.order) > query.offset + query.count,
+            mode=found.mode,
+            baseline=float(self.snapshot.bundle.ranker.intercept),
+            eligible_count=found.masked.eligible_count,
+            removed=removed,
+            unknown_candidates=found.unknown,
         )
 
     def _when(self, as_of_us: int | None) -> int:
         return self._clock() if as_of_us is None else as_of_us
-
-    def _pool(self, query: ListQuery) -> int:
-        """How many of the best the retrieval has to bring."""
-        depth = query.offset + query.count + 1
-        return max(depth, DIVERSITY_POOL) if query.diversity > 0 else depth
 
     def _member_row(self, member_id: str) -> int:
         row = self.snapshot.members.row(member_id)
@@ -243,33 +194,3 @@ class Pipeline:
         begin = time.perf_counter()
         yield
         self._observer.stage(name, time.perf_counter() - begin)
-
-
-@dataclass(frozen=True)
-class _Answer:
-    """What the first stages found: rows to return and how each scored."""
-
-    rows: I64
-    scored: Scored
-    table: Table[LeadColumns] | Table[MemberColumns]
-    masked: Masked
-    mode: ServingMode
-    unknown: int
-
-
-_NONE = np.empty((0, 0), np.float32)
-
-
-def _top(scores: F32, count: int) -> I64:
-    """Positions of the `count` highest scores, best first; equal scores keep their order."""
-    if count < len(scores):
-        part = np.argpartition(-scores, count)[:count]
-        part.sort()
-    else:
-        part = np.arange(len(scores))
-    return part[np.argsort(-scores[part], kind="stable")]
-
-
-def _text_of(table: Table[LeadColumns] | Table[MemberColumns], rows: I64) -> F32:
-    found = [table.locate(int(row)) for row in rows]
-    return np.stack([columns.text[local] for columns, local in found]) if found else _NONE

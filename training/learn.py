@@ -17,6 +17,8 @@ from training.ranker import fit_additive
 from training.split import halves
 
 FEWEST_POSITIVES = 20
+THREADS_FROM_PAIRS = 50_000
+"""With fewer pairs, threads wait for each other longer than they work."""
 UNCALIBRATED = Calibration(np.zeros(0, np.float32), np.zeros(0, np.float32))
 
 
@@ -56,7 +58,7 @@ def _fit(pairs: Pairs, features: F32, groups: I32 | None, config: TrainingConfig
         objective="pointwise" if groups is None else "ranking",
         config=config.ranker,
         seed=config.seed,
-        threads=config.threads,
+        threads=config.threads if len(pairs) >= THREADS_FROM_PAIRS else 1,
     )
 
 

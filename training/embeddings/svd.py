@@ -11,6 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from training.embeddings.base import Floats
 
+THREADS_FROM_RANK = 400
+
 
 @dataclass(frozen=True)
 class Svd:
@@ -34,7 +36,9 @@ def truncated_svd(
     rng = np.random.default_rng(seed)
     size = min(*matrix.shape, rank + max(16, rank // 10))
     transposed = matrix.T.tocsr()
-    with threadpool_limits(limits=threads, user_api="blas"):
+    # On small blocks threads wait for each other longer than they work.
+    limit = threads if size >= THREADS_FROM_RANK else 1
+    with threadpool_limits(limits=limit, user_api="blas"):
         basis = rng.standard_normal((matrix.shape[1], size)).astype(np.float32)
         for _ in range(iterations):
             left = _orthonormal(matrix @ basis)
