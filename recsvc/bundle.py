@@ -113,6 +113,7 @@ class Bundle:
     ranker: AdditiveModel
     calibration: Calibration
     context: TermContext
+    organization_ids: tuple[str, ...] = ()  # by row of the columns, with those that are only named
     organizations: tuple[Organization, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
 
@@ -123,6 +124,7 @@ class Bundle:
 
 
 class _Catalog(msgspec.Struct):
+    organization_ids: list[str] = field(default_factory=list)
     organizations: list[Organization] = field(default_factory=list)
     conflicts: list[Conflict] = field(default_factory=list)
 
@@ -147,7 +149,9 @@ def write_bundle(bundle: Bundle, folder: Path) -> Manifest:
     _write(folder / "ranker", bundle.calibration._asdict(), "calibration.")
     _write(folder / "ranker", bundle.context._asdict(), "context.")
     bundle.space.save(folder / "features")
-    catalog = _Catalog(list(bundle.organizations), list(bundle.conflicts))
+    catalog = _Catalog(
+        list(bundle.organization_ids), list(bundle.organizations), list(bundle.conflicts)
+    )
     (folder / "catalog.json").write_bytes(msgspec.json.encode(catalog))
     manifest = msgspec.structs.replace(bundle.manifest, files=_checksums(folder))
     content = msgspec.json.decode(msgspec.json.encode(manifest), type=dict[str, Any])
@@ -215,6 +219,7 @@ def _read(folder: Path, manifest: Manifest) -> Bundle:
         ranker=_named(AdditiveModel, _select(ranker, "model.")),
         calibration=_named(Calibration, _select(ranker, "calibration.")),
         context=_named(TermContext, _select(ranker, "context.")),
+        organization_ids=tuple(catalog.organization_ids),
         organizations=tuple(catalog.organizations),
         conflicts=tuple(catalog.conflicts),
     )

@@ -31,15 +31,23 @@ class OrganizationTree:
     Rows never move: a new organization gets the next row, so columns may keep row numbers.
     """
 
-    def __init__(self, organizations: Iterable[Organization] = ()) -> None:
+    def __init__(self, organizations: Iterable[Organization] = (), ids: Iterable[str] = ()) -> None:
+        """`ids` get the first rows in their order; of some nothing else need be known."""
         self._items: list[Organization | None] = []
         self._rows: dict[str, int] = {}
         self._allowed: NDArray[np.uint8] | None = None
+        for identifier in ids:
+            self.row(identifier)
         for organization in organizations:
             self.put(organization)
 
     def __len__(self) -> int:
         return len(self._items)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """All ids that were ever named, by row."""
+        return tuple(self._rows)
 
     def row(self, organization_id: str) -> int:
         """The row of an id, made when a member or lead names it first; -1 for the empty id."""
@@ -64,6 +72,7 @@ class OrganizationTree:
         """Adds or replaces; raises DataError for an unknown jurisdiction rule."""
         parse_jurisdiction(organization.jurisdiction)
         self._items[self.row(organization.organization_id)] = organization
+        self.row(organization.parent_id)  # children of one parent are neighbours, known or not
         self._allowed = None
 
     def delete(self, organization_id: str) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import Enum
 
-from features.entities import Lead
 from recsvc.filters import Verdict
 
 
@@ -112,10 +111,3 @@ class PairExplanation:
     reasons: tuple[Reason, ...]
     terms: tuple[Term, ...]
     distance_km: float | None
-
-
-@dataclass(frozen=True, slots=True)
-class DraftLead:
-    """A lead that is not stored; `lead.lead_id` is empty."""
-
-    lead: Lead

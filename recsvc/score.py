@@ -20,10 +20,6 @@ class Scored(NamedTuple):
     terms: F32
     scores: F32
 
-    def take(self, order: I64 | I32) -> Scored:
-        """The pairs at `order`, in that order."""
-        return Scored(self.features[order], self.terms[order], self.scores[order])
-
 
 def score_rows(
     bundle: Bundle,

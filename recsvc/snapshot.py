@@ -99,7 +99,7 @@ class Snapshot:
             bundle.lead_records.__getitem__,
             lambda count: empty_leads(count, widths),
         )
-        self.organizations = OrganizationTree(bundle.organizations)
+        self.organizations = OrganizationTree(bundle.organizations, bundle.organization_ids)
         self.recusals = Recusals(self.organizations)
         for conflict in bundle.conflicts:
             self.recusals.put(conflict)

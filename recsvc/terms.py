@@ -161,7 +161,7 @@ def pair_features(
 ) -> F32:
     """Features (float32[n, FEATURE_COUNT]) of n pairs of rows, each seen at its own `now_us`."""
     n = len(lead_rows)
-    out = np.empty((n, 16), np.float32)
+    out = np.empty((n, FEATURE_COUNT), np.float32)
     for i in range(n):
         m, j = member_rows[i], lead_rows[i]
         row = out[i]

@@ -37,6 +37,7 @@ def assemble_bundle(
         ranker=ranker,
         calibration=calibration,
         context=state.context,
+        organization_ids=catalog.organizations.ids,
         organizations=tuple(data.organizations),
         conflicts=tuple(data.conflicts),
     )

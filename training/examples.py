@@ -193,7 +193,8 @@ def _unit(latitude: F32, longitude: F32) -> F32:
         ],
         axis=1,
     )
-    return np.nan_to_num(points)
+    known: F32 = np.nan_to_num(points)
+    return known
 
 
 def _as_negatives(state: State, chosen: Pairs, member: I32, lead: I32) -> Pairs:
