@@ -56,12 +56,18 @@ class Sample:
         parts = (member.name, member.sector, short(member.expertise), ";".join(member.topics[:3]))
         return " ".join(part for part in parts if part) or self.works_of(member_id)
 
-    def works_of(self, member_id: str, most: int = 2) -> str:
-        """Titles of leads that a member took on or wrote."""
+    def works_of(self, member_id: str, like: str = "", most: int = 2) -> str:
+        """Titles of leads that a member took on or wrote, those most like a text first.
+
+        Alike is who shares pairs of characters, which the demo's models know nothing about.
+        """
         log = self.data.events
         row = self.data.member_ids.row(member_id)
         rows = log.lead[(log.member == row) & np.isin(log.kind, TAKEN) & (log.lead >= 0)]
-        titles = (short(text_of(self.data.leads[i])) for i in dict.fromkeys(rows.tolist()))
+        works = [self.data.leads[i] for i in dict.fromkeys(rows.tolist())]
+        wanted = _pairs(like)
+        works.sort(key=lambda lead: -len(wanted & _pairs(lead.title)))
+        titles = (short(text_of(lead)) for lead in works)
         return " / ".join([title for title in titles if title][:most])
 
     def draft(self, like: Lead) -> Lead | None:
@@ -114,10 +120,25 @@ def text_of(lead: Lead) -> str:
     return lead.title or lead.body or ";".join(lead.topics)
 
 
+def draft_in_words(draft: Lead) -> str:
+    """What a draft says: its text, or the place if it has nothing else."""
+    if draft.title:
+        return f"「{short(draft.title, 60)}」{short(draft.body, 90)}"
+    if text := text_of(draft):
+        return short(text, 100)
+    return (
+        f"no text, only a place: {draft.latitude}, {draft.longitude} {draft.region_code}".rstrip()
+    )
+
+
 def short(text: str, most: int = _MAX_TEXT) -> str:
     """The beginning of a text, on one line."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _pairs(text: str) -> set[str]:
+    return {text[i : i + 2] for i in range(len(text) - 1) if text[i : i + 2].isalnum()}
 
 
 def _messages(folder: Path) -> Iterator[Lead]:

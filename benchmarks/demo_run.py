@@ -12,7 +12,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from benchmarks.demo_data import Sample, new_lead, short, text_of
+from benchmarks.demo_data import Sample, draft_in_words, new_lead, short, text_of
 from benchmarks.demo_service import DemoError, Service, running
 from benchmarks.workload import ProvinceConfig, generate, write_dataset
 from features.entities import Event, EventKind, Lead, Member
@@ -117,7 +117,7 @@ class Demo:
         with self._step("match", "Ten members for one lead"):
             self._say(f"lead {lead.lead_id}: {short(text_of(lead), 100)}")
             found = client.within(30.0).match(lead.lead_id, count=COUNT, full=True)
-            self._members(sample, found, f"members for {lead.lead_id}")
+            self._members(sample, found, lead, f"members for {lead.lead_id}")
             check_list(found.members, found.info.eligible_count)
 
     def _drafts(self, client: Client, sample: Sample, like: Lead, messages: list[Lead]) -> None:
@@ -126,9 +126,9 @@ class Demo:
             own = sample.draft(like)
             drafts = messages or ([own] if own is not None else [])
             for draft in drafts:
-                self._say(f"「{short(draft.title, 60)}」{short(draft.body, 90)}")
+                self._say(draft_in_words(draft))
                 found = client.match(draft, count=3 if messages else 5, full=True)
-                self._members(sample, found, "members for this text")
+                self._members(sample, found, draft, "members for this text")
                 if not len(found):
                     raise DemoError("nobody was found for a draft")
             if not drafts:
@@ -180,8 +180,9 @@ class Demo:
             if why.shown or not why.blocked_by:
                 raise DemoError(f"explain does not know that {gone} was dismissed")
 
-    def _members(self, sample: Sample, found: MemberList, title: str) -> None:
-        works = [sample.works_of(item.member_id, 1) for item in found]
+    def _members(self, sample: Sample, found: MemberList, lead: Lead, title: str) -> None:
+        text = lead.title + lead.body
+        works = [sample.works_of(item.member_id, text, most=1) for item in found]
         self._console.print(show.member_table(found, title, {"took on or wrote": works}))
 
     @contextmanager

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.demo_data import Sample, new_lead, short
+from benchmarks.demo_data import Sample, draft_in_words, new_lead, short
 from benchmarks.demo_run import check_list
 from benchmarks.demo_service import DemoError
 from features.entities import Event, EventKind, Lead, LeadState, Member
@@ -67,6 +67,13 @@ def test_members_are_told_by_profile_or_by_what_they_did(tmp_path: Path) -> None
     assert found.about_member("m1") == "老旧小区改造"
     assert found.about_member("m2") == "关于加装电梯的建议"
     assert found.about_member("m3") == ""
+
+
+def test_of_what_a_member_did_the_most_alike_comes_first(tmp_path: Path) -> None:
+    lamps = Lead("l2", 1_000_000, title="关于修复路灯的建议")
+    found = sample(tmp_path, [CHINESE, lamps, BARE], [claimed("m2", f"l{i}") for i in (1, 2, 3)])
+    assert found.works_of("m2", "门口路灯坏了") == f"{lamps.title} / {CHINESE.title}"
+    assert found.works_of("m2", "加装一部电梯", most=1) == CHINESE.title
 
 
 @pytest.mark.parametrize(
@@ -134,6 +141,12 @@ def test_a_list_that_is_short_or_without_reasons_fails() -> None:
         check_list([good], 1_000)
     with pytest.raises(DemoError, match="0 came back"):
         check_list([], 0)
+
+
+def test_a_draft_is_shown_by_what_it_has() -> None:
+    assert draft_in_words(Lead("", title="路灯", body="坏了")) == "「路灯」坏了"
+    assert draft_in_words(Lead("", topics=("a", "b"))) == "a;b"
+    assert draft_in_words(Lead("", latitude=28.0, longitude=112.0)).endswith("28.0, 112.0")
 
 
 def test_short_texts_stay_on_one_line() -> None:
