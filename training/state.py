@@ -94,8 +94,9 @@ def last_time_us(events: EventLog) -> int:
 
 
 def interest_rule(events: EventLog, config: TrainingConfig) -> InterestRule:
-    """How the events of this log count toward interest."""
-    return InterestRule(config.interest_half_life_days, last_time_us(events), events.has_times)
+    """How the events of this log count toward interest; one event does not show a lack of times."""
+    has_times = len(events) < 2 or events.has_times
+    return InterestRule(config.interest_half_life_days, last_time_us(events), has_times)
 
 
 def interactions(

@@ -1,0 +1,114 @@
+"""What members did, from the bundle and since: who has done with what, and what a pair has met."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.worlds import NOW_US, make_event, tiny_dataset, tiny_events, tiny_state
+
+from features.entities import EXPOSURES, Event, EventKind
+from features.vocabulary import Vocabulary
+from recsvc.filters import Verdict
+from recsvc.history import VERDICT_OF_KIND, History, Met, group_events
+
+IDS = tiny_dataset().member_ids, tiny_dataset().lead_ids
+
+
+def pairs_of(
+    history: History, members: Vocabulary, leads: Vocabulary
+) -> dict[tuple[str, str], Verdict]:
+    """What is not to be offered, asked from the members' side."""
+    found: dict[tuple[str, str], Verdict] = {}
+    for member_id in members:
+        seen = history.seen_leads(members.get(member_id), member_id)
+        base = zip(seen.base_rows.tolist(), seen.base_verdicts.tolist(), strict=True)
+        found |= {(member_id, leads.ids[row]): Verdict(v) for row, v in base}
+        found |= {(member_id, lead_id): v for lead_id, v in seen.ids.items()}
+    return found
+
+
+def pairs_by_lead(
+    history: History, members: Vocabulary, leads: Vocabulary
+) -> dict[tuple[str, str], Verdict]:
+    """The same, asked from the leads' side."""
+    found: dict[tuple[str, str], Verdict] = {}
+    for lead_id in leads:
+        seen = history.seen_by(leads.get(lead_id), lead_id)
+        base = zip(seen.base_rows.tolist(), seen.base_verdicts.tolist(), strict=True)
+        found |= {(members.ids[row], lead_id): Verdict(v) for row, v in base}
+        found |= {(member_id, lead_id): v for member_id, v in seen.ids.items()}
+    return found
+
+
+def test_both_sides_know_the_same_pairs_from_the_log_and_since() -> None:
+    history = History(tiny_state().history)
+    later = [
+        make_event(kind, NOW_US, member, lead)
+        for kind, member, lead in (
+            (EventKind.DISMISSED, 3, 70),
+            (EventKind.PUSHED, 3, 71),
+            (EventKind.CLAIMED, 3, 70),
+            (EventKind.SEE_LESS, 39, 2),
+        )
+    ]
+    expected = {}
+    for event in (*tiny_events(), *later):
+        if event.lead_id and event.kind in VERDICT_OF_KIND:
+            expected[event.member_id, event.lead_id] = VERDICT_OF_KIND[event.kind]
+    for event in later:
+        history.add(event)
+    assert pairs_of(history, *IDS) == expected
+    assert pairs_by_lead(history, *IDS) == expected
+
+
+def test_somebody_new_has_only_what_happened_since() -> None:
+    history = History(tiny_state().history)
+    history.add(Event(EventKind.DISMISSED, NOW_US, "new", "newer"))
+    assert history.seen_leads(-1, "new").ids == {"newer": Verdict.DISMISSED}
+    assert history.seen_by(-1, "newer").ids == {"new": Verdict.DISMISSED}
+    assert len(history.seen_leads(-1, "new").base_rows) == 0
+    assert len(history.seen_by(-1, "other").base_rows) == 0
+
+
+def test_an_event_without_a_lead_says_nothing_about_leads() -> None:
+    history = History(tiny_state().history)
+    history.add(Event(EventKind.SEE_LESS, NOW_US, "m1", topic="交通"))
+    assert history.by_member == {}
+    assert history.by_lead == {}
+
+
+@pytest.mark.parametrize("since", [False, True])
+def test_what_a_pair_has_met(since: bool) -> None:
+    """The same answer whether the events are in the bundle or came since."""
+    data = tiny_dataset()
+    known: dict[tuple[str, str], set[EventKind]] = {}
+    for event in tiny_events():
+        known.setdefault((event.member_id, event.lead_id), set()).add(event.kind)
+    history = History(tiny_state().history)
+    if since:
+        nothing = np.zeros(0, np.int32)
+        empty = nothing.astype(np.uint8)
+        history = History(
+            group_events(nothing, nothing, empty, empty, nothing.astype(np.int64), 0, 0)
+        )
+        for event in tiny_events():
+            history.add(event)
+    for member_id in data.member_ids.ids[:8]:
+        for lead_id in data.lead_ids:
+            kinds = known.get((member_id, lead_id), set())
+            expected = Met(bool(kinds & EXPOSURES), EventKind.CLAIMED in kinds)
+            rows = (-1, -1) if since else (IDS[0].row(member_id), IDS[1].row(lead_id))
+            event = Event(EventKind.OPENED, NOW_US, member_id, lead_id)
+            assert history.met(event, *rows) == expected
+
+
+def test_a_log_without_events_forbids_nothing() -> None:
+    none = np.zeros(0, np.int32)
+    base = group_events(
+        none, none, none.astype(np.uint8), none.astype(np.uint8), none.astype(np.int64), 2, 3
+    )
+    assert base.member_start.tolist() == [0, 0, 0]
+    assert base.lead_start.tolist() == [0, 0, 0, 0]
+    history = History(base)
+    assert len(history.seen_leads(1, "m1").base_rows) == 0
+    assert len(history.seen_by(2, "l2").base_rows) == 0
