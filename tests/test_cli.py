@@ -200,6 +200,10 @@ def test_models_are_listed_shown_and_switched(
     assert "v2 is in force" in capsys.readouterr().out
     assert run("models", "rollback", "--json") == 0
     assert json.loads(capsys.readouterr().out)["model_id"] == "v2"
+    assert run("models", "show", "v2", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["metrics"][0]["value"] == 0.5
+    assert run("models", "list", "--json") == 0
+    assert json.loads(capsys.readouterr().out)[1]["problem"] == "x.npy truncated"
 
 
 def test_workers_and_what_the_store_promises(service: str, script: Script, capsys: Capture) -> None:
@@ -244,6 +248,8 @@ def test_config_says_where_values_come_from(
     assert (found["port"]["value"], found["port"]["source"]) == ("7001", "RECSVC_PORT")
     assert (found["workers"]["value"], found["workers"]["source"]) == ("3", str(file))
     assert found["host"]["source"] == "default"
+    assert run("config", "--config", str(file)) == 0
+    assert "RECSVC_PORT" in capsys.readouterr().out
     file.write_text("workers = 0\n")
     assert run("config", "--config", str(file)) == 1
     assert "workers" in capsys.readouterr().err

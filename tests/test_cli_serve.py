@@ -11,7 +11,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from features.entities import Conflict, Lead, Member, Organization
+from recsvc.cli import main
 from training.logs import read_dataset, write_dataset
 
 RECSVC = [sys.executable, "-m", "recsvc.cli"]
@@ -19,13 +22,12 @@ MEMBERS = [Member("m1", "o1", expertise="老旧小区改造"), Member("m2")]
 LEADS = [Lead("l1", 1_700_000_000_000_000, title="关于加装电梯的建议")]
 
 
-def recsvc(*arguments: str | Path) -> str:
-    """What a command prints; it must end well."""
-    ended = subprocess.run(
-        [*RECSVC, *map(str, arguments)], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert ended.returncode == 0, ended.stderr
-    return ended.stdout
+def run(*arguments: str) -> int:
+    """The exit status of a command, run here."""
+    with pytest.raises(SystemExit) as ended:
+        main(list(arguments))
+    assert isinstance(ended.value.code, int)
+    return ended.value.code
 
 
 @contextmanager
@@ -46,7 +48,10 @@ def serving(folder: Path) -> Iterator[str]:
             assert process.wait(30) == 0
 
 
-def test_what_was_imported_is_exported_whether_or_not_the_service_runs(tmp_path: Path) -> None:
+def test_what_was_imported_is_exported_whether_or_not_the_service_runs(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    export = ("--data-dir", str(tmp_path / "data"), "--out")
     write_dataset(
         tmp_path / "set",
         members=MEMBERS,
@@ -55,28 +60,32 @@ def test_what_was_imported_is_exported_whether_or_not_the_service_runs(tmp_path:
         conflicts=[Conflict("m1", author_id="a1", reason="亲属")],
     )
     with serving(tmp_path) as address:
-        recsvc("import", "--data", tmp_path / "set", "--address", address)
-        running = recsvc(
-            "export", "--data-dir", tmp_path / "data", "--out", tmp_path / "one", "--json"
-        )
-    stopped = recsvc("export", "--data-dir", tmp_path / "data", "--out", tmp_path / "two", "--json")
-    counts = json.loads(running)
-    assert counts == json.loads(stopped)
+        assert run("import", "--data", str(tmp_path / "set"), "--address", address) == 0
+        assert run("export", *export, str(tmp_path / "one")) == 0
+        running = capfd.readouterr().out
+        for row in ("members", "conflicts", "left out"):
+            assert row in running
+    assert run("export", *export, str(tmp_path / "two"), "--json") == 0
+    counts = json.loads(capfd.readouterr().out)
     assert (counts["members"], counts["leads"], counts["organizations"]) == (2, 1, 1)
     assert counts["conflicts"] == 1
-    found = read_dataset(tmp_path / "two", require=("members",))
-    assert sorted(found.members, key=lambda member: member.member_id) == MEMBERS
-    assert found.leads == LEADS
+    for name in ("one", "two"):
+        found = read_dataset(tmp_path / name, require=("members",))
+        assert sorted(found.members, key=lambda member: member.member_id) == MEMBERS
+        assert found.leads == LEADS
+    assert run("export", *export, str(tmp_path / "two")) == 1
+    assert "exists already" in capfd.readouterr().err
 
 
-def test_serve_refuses_what_it_cannot_use(tmp_path: Path) -> None:
-    ended = subprocess.run(
-        [*RECSVC, "serve", "--host", "0.0.0.0", "--data-dir", str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert ended.returncode == 1
-    assert ended.stderr.startswith("error: ")
-    assert "loopback" in ended.stderr
+def test_serve_refuses_what_it_cannot_use(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert run("serve", "--host", "0.0.0.0", "--data-dir", str(tmp_path)) == 1
+    shown = capfd.readouterr().err
+    assert shown.startswith("error: ")
+    assert "loopback" in shown
+    assert run("serve", "--tenant", "a", "--tenant", "a", "--metrics-port", "0") == 1
+    assert "each once" in capfd.readouterr().err
+    nowhere = ("--redis-url", "nonsense://x", "--data-dir", str(tmp_path))
+    assert run("serve", *nowhere, "--port", "0") == 1
+    assert "nonsense" in capfd.readouterr().err

@@ -16,7 +16,16 @@ import pytest
 from fake_service import Script, serving
 from grpc_health.v1 import health_pb2
 
-from features.entities import Conflict, Event, EventKind, Lead, LeadState, Member, Place
+from features.entities import (
+    Conflict,
+    Event,
+    EventKind,
+    Lead,
+    LeadState,
+    Member,
+    Organization,
+    Place,
+)
 from recsvc.client import (
     AsyncClient,
     Client,
@@ -26,8 +35,10 @@ from recsvc.client import (
     Timeouts,
     Tls,
 )
+from recsvc.convert.conflicts import conflict_to_proto
 from recsvc.convert.leads import lead_to_proto
 from recsvc.convert.members import member_to_proto
+from recsvc.convert.organizations import organization_to_proto
 from recsvc.errors import (
     ConfigError,
     DeadlineExceededError,
@@ -58,6 +69,7 @@ LEAD = Lead(
     claim_capacity=1,
 )
 MEMBER = Member("m1", name="王委员", topics=("交通",), places=(Place("STUDIO", 28.1, 113.0),))
+ORGANIZATION = Organization("o1", "长沙市", "o0", 2, "4301", "OWN;CHILDREN")
 FAST = RetryPolicy(attempts=4, first_seconds=0.001, longest_seconds=0.002)
 
 
@@ -358,6 +370,52 @@ def test_a_conflict_has_one_target_and_an_id_of_the_service(client: Any, script:
     assert not name.endswith("-")
     with pytest.raises(ValueError, match="one thing"):
         client.add_conflict(Conflict("m1", author_id="a1", lead_id="l1"))
+
+
+@pytest.mark.parametrize("kind", ["member", "lead", "organization"])
+def test_each_kind_is_read_listed_written_and_deleted(
+    client: Any, script: Script, kind: str
+) -> None:
+    entity, to_proto = {
+        "member": (MEMBER, member_to_proto),
+        "lead": (LEAD, lead_to_proto),
+        "organization": (ORGANIZATION, organization_to_proto),
+    }[kind]
+    title, identifier = kind.title(), getattr(entity, f"{kind}_id")
+    message = to_proto(entity, "hn")  # type: ignore[operator]
+    answer = {verb: getattr(catalog_pb2, f"{verb}{title}Response") for verb in ("Get", "Update")}
+    script.on(f"Get{title}", answer["Get"](**{kind: message}))
+    script.on(f"Update{title}", answer["Update"](**{kind: message}))
+    script.on(f"Delete{title}", getattr(catalog_pb2, f"Delete{title}Response")())
+    page = getattr(catalog_pb2, f"List{title}sResponse")(**{f"{kind}s": [message]})
+    script.on(f"List{title}s", page)
+    assert getattr(client, f"get_{kind}")(identifier) == entity
+    assert script.last(f"Get{title}").name == message.name
+    assert list(getattr(client, f"list_{kind}s")()) == [entity]
+    assert script.last(f"List{title}s").parent == "tenants/hn"
+    assert getattr(client, f"update_{kind}")(entity) == entity
+    sent = script.last(f"Update{title}")
+    assert (getattr(sent, kind), sent.allow_missing) == (message, False)
+    assert getattr(client, f"delete_{kind}")(identifier) is None
+    sent = script.last(f"Delete{title}")
+    assert (sent.name, sent.allow_missing) == (message.name, False)
+
+
+def test_conflicts_are_listed_for_one_member_or_for_all(client: Any, script: Script) -> None:
+    conflict = Conflict("m1", organization_id="o1")
+    message = conflict_to_proto(conflict, "hn")
+    script.on("ListConflicts", catalog_pb2.ListConflictsResponse(conflicts=[message]))
+    assert list(client.list_conflicts("m1")) == [conflict]
+    assert script.last("ListConflicts").parent == "tenants/hn/members/m1"
+    assert list(client.list_conflicts()) == [conflict]
+    assert script.last("ListConflicts").parent == "tenants/hn/members/-"
+
+
+def test_pairs_can_be_scored_as_of_a_time(client: Any, script: Script) -> None:
+    script.on("ScorePairs", pb.ScorePairsResponse())
+    assert client.score_pairs([], as_of_us=2_000_001) == []
+    sent = script.last("ScorePairs").as_of_time
+    assert (sent.seconds, sent.nanos) == (2, 1_000)
 
 
 def summary(messages: list[Any], *errors: errors_pb2.RowError) -> Any:
