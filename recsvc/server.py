@@ -19,6 +19,7 @@ from recsvc.attribution import AttributionCodec
 from recsvc.errors import ConfigError
 from recsvc.heartbeat import Heartbeat
 from recsvc.interceptors import Authenticator, ServiceInterceptor
+from recsvc.keeper import Keeper, archive_folder
 from recsvc.metrics import Metrics
 from recsvc.paging import PageTokens
 from recsvc.pipeline import now_us
@@ -110,6 +111,17 @@ class Server:
             clock,
             settings.heartbeat_seconds,
         )
+        self._keepers = [
+            Keeper(
+                store,
+                ModelRegistry(settings.models_folder, tenant),
+                tenant,
+                archive_folder(settings.data_folder, tenant),
+                worker_id,
+                log,
+            )
+            for tenant in settings.tenants
+        ]
         self._health_tasks: set[asyncio.Task[None]] = set()
         self._grpc: grpc.aio.Server | None = None
 
@@ -131,6 +143,8 @@ class Server:
         await self._grpc.start()
         await self._set_health()
         self._heartbeat.start()
+        for keeper in self._keepers:
+            keeper.start()
         return port
 
     async def stop(self, grace_seconds: float | None = None) -> None:
@@ -139,6 +153,7 @@ class Server:
         await self._health.enter_graceful_shutdown()
         if self._grpc is not None:
             await self._grpc.stop(grace)
+        await asyncio.gather(*(keeper.aclose() for keeper in self._keepers))
         for worker in self.workers.values():
             await worker.aclose()
         await self._heartbeat.stop()

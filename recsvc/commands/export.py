@@ -18,6 +18,7 @@ from recsvc.commands import show
 from recsvc.commands.serve import ConfigFile, DataFolder, RedisUrl
 from recsvc.config import load_settings
 from recsvc.embedded import EmbeddedValkey
+from recsvc.keeper import archive_folder
 from recsvc.redis_store import RedisStore
 from recsvc.settings import Settings
 
@@ -28,7 +29,8 @@ def export(
     data_dir: DataFolder = None,
     redis_url: RedisUrl = None,
     archive: Annotated[
-        Path | None, typer.Option(help="Folder of archived events, which come first.")
+        Path | None,
+        typer.Option(help="Folder of archived events; default: where a service keeps them."),
     ] = None,
     config: ConfigFile = None,
     json: Annotated[bool, typer.Option("--json", help="JSON for programs.")] = False,
@@ -57,7 +59,8 @@ async def _export(
     settings: Settings, tenant: str, out: Path, archive: Path | None
 ) -> ExportSummary:
     async with _store_url(settings) as url, RedisStore(url) as store:
-        folder = ArchiveFolder(archive) if archive else None
+        found = archive or archive_folder(settings.data_folder, tenant)
+        folder = ArchiveFolder(found) if found.is_dir() else None
         return await export_dataset(store, tenant, out, folder)
 
 
