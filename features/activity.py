@@ -5,15 +5,20 @@ A member who names no place still has some: the leads they acted on lie somewher
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from features.location import haversine_km
+from features.location import EARTH_RADIUS_KM
 
 ACTIVITY_PLACES = 4
 REACH_KM = 1.0
 """Leads this close to each other count as one place."""
+
+_REACH = 2.0 * math.sin(REACH_KM / EARTH_RADIUS_KM / 2.0)
+"""The same as a straight line through a sphere of radius 1."""
 
 
 def activity_places(
@@ -38,35 +43,50 @@ def _places(starts, lead, weights, latitude, longitude):  # type: ignore[no-unty
     lat_out = np.full((count, ACTIVITY_PLACES), np.nan, np.float32)
     lon_out = np.full((count, ACTIVITY_PLACES), np.nan, np.float32)
     for member in range(count):
-        begin, end = starts[member], starts[member + 1]
-        left = weights[begin:end].copy()
-        for i in range(end - begin):
-            if np.isnan(latitude[lead[begin + i]]) or left[i] < 0.0:
-                left[i] = 0.0
+        events = np.arange(starts[member], starts[member + 1])
+        events = events[(weights[events] > 0.0) & ~np.isnan(latitude[lead[events]])]
+        own, left = lead[events], weights[events].copy()
+        points = _points(latitude[own], longitude[own])
         for place in range(ACTIVITY_PLACES):
-            best, best_mass = -1, 0.0
-            for i in range(end - begin):
-                if left[i] <= 0.0:
-                    continue
-                mass = 0.0
-                for j in range(end - begin):
-                    if left[j] > 0.0 and _close(
-                        latitude, longitude, lead[begin + i], lead[begin + j]
-                    ):
-                        mass += left[j]
-                if mass > best_mass:
-                    best, best_mass = i, mass
+            best = _heaviest(points, left)
             if best < 0:
                 break
-            centre = lead[begin + best]
-            lat_out[member, place] = latitude[centre]
-            lon_out[member, place] = longitude[centre]
-            for j in range(end - begin):
-                if left[j] > 0.0 and _close(latitude, longitude, centre, lead[begin + j]):
-                    left[j] = 0.0
+            lat_out[member, place] = latitude[own[best]]
+            lon_out[member, place] = longitude[own[best]]
+            for i in range(len(own)):
+                if _close(points, best, i):
+                    left[i] = 0.0
     return lat_out, lon_out
 
 
 @njit(cache=True)
-def _close(latitude, longitude, a, b):  # type: ignore[no-untyped-def]
-    return haversine_km(latitude[a], longitude[a], latitude[b], longitude[b]) <= REACH_KM
+def _heaviest(points, left):  # type: ignore[no-untyped-def]
+    """The point with the most weight left around it, -1 when none is left."""
+    best, best_mass = -1, 0.0
+    for i in range(len(left)):
+        if left[i] <= 0.0:
+            continue
+        mass = 0.0
+        for j in range(len(left)):
+            if _close(points, i, j):
+                mass += left[j]
+        if mass > best_mass:
+            best, best_mass = i, mass
+    return best
+
+
+@njit(cache=True)
+def _points(latitude, longitude):  # type: ignore[no-untyped-def]
+    """Places on a sphere of radius 1 (float64[n, 3]): nearness then takes no sine."""
+    points = np.empty((len(latitude), 3))
+    for i in range(len(latitude)):
+        points[i, 0] = math.cos(latitude[i]) * math.cos(longitude[i])
+        points[i, 1] = math.cos(latitude[i]) * math.sin(longitude[i])
+        points[i, 2] = math.sin(latitude[i])
+    return points
+
+
+@njit(cache=True)
+def _close(points, a, b):  # type: ignore[no-untyped-def]
+    x, y, z = points[a, 0] - points[b, 0], points[a, 1] - points[b, 1], points[a, 2] - points[b, 2]
+    return x * x + y * y + z * z <= _REACH * _REACH
