@@ -1,0 +1,104 @@
+"""Retrieval: with few eligible rows everything is ranked; with many, the best come all the same."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from support.worlds import NOW_US, tiny_bundle
+
+from recsvc.candidates import CandidateConfig
+from recsvc.filters import Eligibility, Verdict
+from recsvc.index import IndexConfig
+from recsvc.masks import mask_leads, mask_members
+from recsvc.retrieve import lead_candidates, member_candidates
+from recsvc.score import score_pairs
+from recsvc.snapshot import Snapshot
+
+EVERYTHING = CandidateConfig()
+SOME = CandidateConfig(per_source=8, all_below=10)
+LITTLE = CandidateConfig(per_source=3, all_below=0)
+
+
+@pytest.fixture(params=[IndexConfig(), IndexConfig(kind="FLAT", exact_below_rows=5)])
+def mixed(request: pytest.FixtureRequest) -> Snapshot:
+    """Rows in both segments; with and without an index over the first."""
+    snapshot = Snapshot(tiny_bundle(), request.param)
+    for i in (1, 3, 20, 21, 22, 23, 24, 35):
+        snapshot.members.move_to_tail(f"m{i}")
+        snapshot.leads.move_to_tail(f"l{i}")
+    snapshot.leads.delete("l40")
+    return snapshot
+
+
+def leads_for(snapshot: Snapshot, member_id: str, config: CandidateConfig, depth: int) -> set[int]:
+    row = snapshot.members.row(member_id)
+    masked = mask_leads(snapshot, row, Eligibility(), NOW_US)
+    found = lead_candidates(snapshot, row, masked, NOW_US, depth, config)
+    assert all(masked.at(int(r)) is Verdict.KEPT for r in found)
+    assert len(set(found.tolist())) == len(found)
+    return set(found.tolist())
+
+
+def members_for(snapshot: Snapshot, lead_id: str, config: CandidateConfig, depth: int) -> set[int]:
+    leads, local = snapshot.leads.locate(snapshot.leads.row(lead_id))
+    masked = mask_members(snapshot, leads, local, lead_id, Eligibility(), NOW_US)
+    found = member_candidates(snapshot, leads, local, masked, depth, config)
+    assert all(masked.at(int(r)) is Verdict.KEPT for r in found)
+    assert len(set(found.tolist())) == len(found)
+    return set(found.tolist())
+
+
+def test_few_rows_are_all_candidates(mixed: Snapshot) -> None:
+    for i in range(0, 40, 3):
+        row = mixed.members.row(f"m{i}")
+        masked = mask_leads(mixed, row, Eligibility(), NOW_US)
+        assert len(leads_for(mixed, f"m{i}", EVERYTHING, 5)) == masked.eligible_count
+    for i in range(0, 80, 7):
+        leads, local = mixed.leads.locate(mixed.leads.row(f"l{i}"))
+        masked = mask_members(mixed, leads, local, f"l{i}", Eligibility(), NOW_US)
+        assert len(members_for(mixed, f"l{i}", EVERYTHING, 5)) == masked.eligible_count
+
+
+def recall(snapshot: Snapshot, config: CandidateConfig, k: int) -> tuple[float, float]:
+    """How many of the k best of all are among the candidates: of leads, and of members."""
+    hits = []
+    for i in range(0, 40, 2):
+        row = snapshot.members.row(f"m{i}")
+        every = np.array(sorted(leads_for(snapshot, f"m{i}", EVERYTHING, k)), np.int64)
+        own = np.full(len(every), row)
+        scores = score_pairs(
+            snapshot.bundle, snapshot.members, own, snapshot.leads, every, NOW_US
+        ).scores
+        best = every[np.argsort(-scores)[:k]].tolist()
+        hits.append(len(leads_for(snapshot, f"m{i}", config, k) & set(best)) / max(len(best), 1))
+    turned = []
+    for i in range(0, 80, 5):
+        every = np.array(sorted(members_for(snapshot, f"l{i}", EVERYTHING, k)), np.int64)
+        if not len(every):
+            continue
+        other = np.full(len(every), snapshot.leads.row(f"l{i}"))
+        scores = score_pairs(
+            snapshot.bundle, snapshot.members, every, snapshot.leads, other, NOW_US
+        ).scores
+        best = every[np.argsort(-scores)[:k]].tolist()
+        turned.append(len(members_for(snapshot, f"l{i}", config, k) & set(best)) / len(best))
+    return float(np.mean(hits)), float(np.mean(turned))
+
+
+def test_a_few_sources_bring_most_of_the_best(mixed: Snapshot) -> None:
+    assert min(recall(mixed, SOME, 4)) > 0.85
+    assert min(recall(mixed, LITTLE, 1)) < 1.0, "a world in which nothing can be missed is no test"
+
+
+def test_a_deeper_list_brings_more(mixed: Snapshot) -> None:
+    shallow, deep = (leads_for(mixed, "m2", LITTLE, depth) for depth in (1, 6))
+    assert len(shallow) < len(deep)
+    assert shallow <= deep
+    assert len(leads_for(mixed, "m2", LITTLE, 500)) == len(leads_for(mixed, "m2", EVERYTHING, 5))
+
+
+def test_nobody_eligible_gives_no_candidates(mixed: Snapshot) -> None:
+    nothing = Eligibility(candidate_keys=frozenset())
+    masked = mask_leads(mixed, 0, nothing, NOW_US)
+    assert lead_candidates(mixed, 0, masked, NOW_US, 5, EVERYTHING).tolist() == []
+    assert lead_candidates(mixed, 0, masked, NOW_US, 5, LITTLE).tolist() == []
