@@ -13,6 +13,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from features.errors import DataError
 from recsvc.archive import ArchiveFolder, ExportSummary, export_dataset
 from recsvc.commands import show
 from recsvc.commands.serve import ConfigFile, DataFolder, RedisUrl
@@ -59,6 +60,8 @@ async def _export(
     settings: Settings, tenant: str, out: Path, archive: Path | None
 ) -> ExportSummary:
     async with _store_url(settings) as url, RedisStore(url) as store:
+        if archive is not None and not archive.is_dir():
+            raise DataError(f"there is no archive {archive}: correct the path, or leave it out")
         found = archive or archive_folder(settings.data_folder, tenant)
         folder = ArchiveFolder(found) if found.is_dir() else None
         return await export_dataset(store, tenant, out, folder)
