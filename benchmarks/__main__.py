@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typer
 
-from benchmarks import workload
+from benchmarks import crash, swap, workload
 
-_APPS = (workload.app,)
+_APPS = (workload.app, crash.app, swap.app)
 
 main = typer.Typer(help="Benchmarks of recsvc, and the data they run on.", no_args_is_help=True)
 for _app in _APPS:
