@@ -25,6 +25,8 @@ _PLACE_NAMES = {"HOME": "住所", "WORK": "单位", "STUDIO": "工作室"}
 _URGENCY = ("一般", "较急", "紧急", "特急")
 _LEVELS = ("同省", "同市", "同县（区）", "同乡镇（街道）")
 MOST_REASONS = 3
+ALIKE = 0.1
+"""Texts with a lower cosine are not called alike."""
 SAME_FOR_MEMBER = frozenset({"WILLINGNESS"})
 """Groups whose terms are the same for all leads of one member's list: no reason for this lead."""
 SAME_FOR_LEAD = frozenset({"FRESHNESS", "URGENCY", "APPEAL"})
@@ -84,7 +86,8 @@ def reasons_of(
 ) -> tuple[Reason, ...]:
     """At least one and at most three reasons, strongest first, out of all groups `but` some.
 
-    Those that raised the score come first; when nothing did, the one that lowered it least.
+    Those that raised the score come first; when nothing did, the one that lowered it least (of the
+    urgency there is always something to say).
     """
     weights = group_weights(pair.terms)
     found: list[Reason] = []
@@ -95,7 +98,7 @@ def reasons_of(
         text = _text(group, pair, space)
         if text:
             found.append(Reason(group, weight, text))
-    return tuple(found) or (Reason("APPEAL", 0.0, "当前待领办的线索"),)
+    return tuple(found)
 
 
 def group_weights(terms: F32) -> dict[str, float]:
@@ -119,7 +122,7 @@ def _text(group: str, pair: Pair, space: FeatureSpace) -> str:
         case "INTEREST":
             return _interest(pair, space)
         case "PLACE":
-            return _place(pair)
+            return _place(pair, space)
         case "FRESHNESS":
             return _freshness(_value(pair, "age_log_hours"))
         case "URGENCY":
@@ -148,10 +151,10 @@ def _expertise(pair: Pair, space: FeatureSpace) -> str:
     shared = _shared_topics(own, pair.leads.topics[pair.lead_row], space)
     if shared:
         return f"与{pair.you}的专业特长“{shared}”相符"
-    if strongest == "sector_topics" and pair.members.sector[pair.member_row] >= 0:
+    if strongest == "sector_topics" and _value(pair, "sector_topics") > 0.0:
         sector = space.sectors.ids[pair.members.sector[pair.member_row]]
-        return f"{pair.you}所在的{sector}常领办此类线索"
-    if _value(pair, "expertise_text") > 0.0:
+        return f"{pair.you}所在的{sector}常参与此类线索"
+    if _value(pair, "expertise_text") > ALIKE:
         return f"内容与{pair.you}填写的专长相近"
     return ""
 
@@ -160,12 +163,12 @@ def _interest(pair: Pair, space: FeatureSpace) -> str:
     own = pair.members.interest_topics[pair.member_row]
     shared = _shared_topics(own, pair.leads.topics[pair.lead_row], space)
     if shared and _strongest(pair, "interest_topics", "embedding") == "interest_topics":
-        return f"{pair.you}近期常参与“{shared}”类线索"
+        return f"{pair.you}参与过“{shared}”类线索"
     if _strongest(pair, "interest_text", "embedding") == "interest_text":
-        return f"与{pair.you}参与过的线索内容相近" if _value(pair, "interest_text") > 0.0 else ""
+        return f"与{pair.you}参与过的线索内容相近" if _value(pair, "interest_text") > ALIKE else ""
     if pair.members.events[pair.member_row] > 0.0:
         return f"与{pair.you}参与过的线索相似"
-    return f"与{pair.you}情况相近的委员常参与此类线索"
+    return "其他委员较多参与此类线索"
 
 
 def _shared_topics(own: I32, other: I32, space: FeatureSpace) -> str:
@@ -175,32 +178,48 @@ def _shared_topics(own: I32, other: I32, space: FeatureSpace) -> str:
     return "、".join(space.topics.names.ids[t] for t in shared[:2])
 
 
-def _place(pair: Pair) -> str:
-    km = distance_km(pair)
+def _place(pair: Pair, space: FeatureSpace) -> str:
     levels = _value(pair, "shared_region_levels")
-    if km is not None and (km <= 30.0 or not levels >= 1.0):
-        return f"距{pair.you}的{_nearest_place_name(pair)}约{_kilometres(km)}"
+    vague = _is_middle(pair.leads, (pair.lead_row,), space)
+    at = _nearest_place(pair)
+    if at >= 0 and not vague and not _is_middle(pair.members, (pair.member_row, at), space):
+        km = math.expm1(_value(pair, "distance_log_km"))
+        if km <= 30.0 or not levels >= 1.0:
+            return f"距{pair.you}的{_place_name(pair, at)}约{_kilometres(km)}"
     if levels >= 1.0:
         return f"与{pair.you}{_LEVELS[int(levels) - 1]}"
     active_km = math.expm1(_value(pair, "activity_log_km"))
-    if active_km <= 30.0:
+    if active_km <= 30.0 and not vague:
         return f"距{pair.you}常参与线索的地点约{_kilometres(active_km)}"
     if _value(pair, "same_organization") == 1.0:
         return f"线索属于{pair.you}所在的组织"
     return ""
 
 
-def _nearest_place_name(pair: Pair) -> str:
-    places = member_places(pair.member) if pair.member is not None else []
+def _is_middle(
+    columns: MemberColumns | LeadColumns, at: tuple[int, ...], space: FeatureSpace
+) -> bool:
+    """Whether a place is but the middle of its region: no distance from it is true in words."""
+    levels = columns.region[at]
+    known = levels[levels >= 0]
+    middle = space.regions.centroid(str(known[-1])) if len(known) else None
+    place = columns.latitude_rad[at], columns.longitude_rad[at]
+    return middle is not None and place == tuple(np.float32(math.radians(x)) for x in middle)
+
+
+def _nearest_place(pair: Pair) -> int:
+    """Which of the member's places is nearest, -1 when no distance is known."""
+    lead = pair.leads.latitude_rad[pair.lead_row], pair.leads.longitude_rad[pair.lead_row]
     lat, lon = (
         pair.members.latitude_rad[pair.member_row],
         pair.members.longitude_rad[pair.member_row],
     )
-    lead = pair.leads.latitude_rad[pair.lead_row], pair.leads.longitude_rad[pair.lead_row]
     km = [nearest_place_km(lat[i : i + 1], lon[i : i + 1], *lead) for i in range(len(lat))]
-    if not places or np.isnan(km).all():
-        return "常用地点"
-    at = int(np.nanargmin(km))
+    return -1 if np.isnan(km).all() else int(np.nanargmin(km))
+
+
+def _place_name(pair: Pair, at: int) -> str:
+    places = member_places(pair.member) if pair.member is not None else []
     return _PLACE_NAMES.get(places[at].kind, "常用地点") if at < len(places) else "常用地点"
 
 
@@ -221,8 +240,8 @@ def _freshness(age_log_hours: float) -> str:
 
 
 def _willingness(pair: Pair) -> str:
-    pushed = round(float(pair.members.exposures[pair.member_row]))
+    shown = round(float(pair.members.exposures[pair.member_row]))
     claimed = round(float(pair.members.claims[pair.member_row]))
-    if pushed == 0:
+    if shown == 0:
         return ""
-    return f"{pair.you}此前收到{pushed}次推送，领办{claimed}次"
+    return f"{pair.you}此前收到{shown}次推荐，领办{claimed}次"
