@@ -7,15 +7,15 @@ import io
 import json
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from grpc_status import rpc_status
+from tiny_bundle import publish_tiny
 
-from recsvc.bundle import Bundle
 from recsvc.config import load_settings
 from recsvc.embedded import EmbeddedValkey
 from recsvc.log import build_logger
@@ -48,7 +48,6 @@ class Service:
     logs: io.StringIO
     channel: grpc.aio.Channel
     port: int
-    stubs: dict[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.catalog: Any = catalog_pb2_grpc.CatalogServiceStub(self.channel)
@@ -60,6 +59,10 @@ class Service:
         """What was logged under this name so far."""
         lines = [json.loads(line) for line in self.logs.getvalue().splitlines()]
         return [line for line in lines if line["event"] == event]
+
+    def publish(self, model_id: str) -> Path:
+        """Publishes the tiny model under another id; its folder."""
+        return publish_tiny(self.registry, model_id)
 
     async def until_live(self, model_id: str, tenant: str = "default", seconds: float = 20) -> None:
         """Waits until this worker serves a model."""
@@ -84,12 +87,12 @@ def settings_for(folder: Path, **changes: Any) -> Settings:
 @asynccontextmanager
 async def serving(
     folder: Path,
-    *bundles: Bundle,
+    *model_ids: str,
     valkey: EmbeddedValkey | None = None,
     worker_id: str = "worker-1",
     **changes: Any,
 ) -> AsyncGenerator[Service, None]:
-    """A worker on `folder`, with these bundles published; on `valkey`, or one of its own."""
+    """A worker on `folder`, on `valkey` or one of its own; `model_ids` name copies of one model."""
     settings = settings_for(folder, **changes)
     async with AsyncExitStack() as stack:
         if valkey is None:
@@ -97,8 +100,8 @@ async def serving(
                 EmbeddedValkey(folder / "data" / "valkey", fsync="everysec")
             )
         registry = ModelRegistry(settings.models_folder)
-        for bundle in bundles:
-            registry.publish(bundle)
+        for model_id in model_ids:
+            publish_tiny(registry, model_id)
         store = await stack.enter_async_context(RedisStore(valkey.url))
         metrics, logs = Metrics(), io.StringIO()
         log = build_logger(settings.log_level, stream=logs)

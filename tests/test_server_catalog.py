@@ -10,7 +10,7 @@ import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.type.latlng_pb2 import LatLng
 from service import PARENT, Service, refused, serving
-from tiny_bundle import LEAD_COUNT, MEMBER_COUNT, tiny_bundle
+from tiny_bundle import LEAD_COUNT, MEMBER_COUNT
 
 from recsvc.v1 import catalog_pb2 as pb
 from recsvc.v1 import resources_pb2 as res
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Service, None]:
-    async with serving(tmp_path_factory.mktemp("catalog"), tiny_bundle()) as running:
+    async with serving(tmp_path_factory.mktemp("catalog"), "tiny") as running:
         yield running
 
 

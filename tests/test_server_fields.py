@@ -11,7 +11,6 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.type.latlng_pb2 import LatLng
 from service import PARENT, Service, refused, serving
-from tiny_bundle import tiny_bundle
 
 from recsvc.v1 import catalog_pb2 as pb
 from recsvc.v1 import resources_pb2 as res
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Service, None]:
-    async with serving(tmp_path_factory.mktemp("fields"), tiny_bundle()) as running:
+    async with serving(tmp_path_factory.mktemp("fields"), "tiny") as running:
         yield running
 
 

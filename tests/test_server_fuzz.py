@@ -15,7 +15,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from proto_fuzz import messages
 from service import Service, read_error, refused, serving
-from tiny_bundle import tiny_bundle
 
 from recsvc.errors import service_errors
 from recsvc.interceptors.access import CONTRACT
@@ -33,7 +32,7 @@ METHODS: list[MethodDescriptor] = [
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Service, None]:
     folder: Path = tmp_path_factory.mktemp("fuzz")
-    async with serving(folder, tiny_bundle(), max_wait_seconds=0.05) as running:
+    async with serving(folder, "tiny", max_wait_seconds=0.05) as running:
         yield running
         wrong = ("fault", "changes skipped", "record skipped", "feed failed, beginning again")
         assert [line for event in wrong for line in running.log_lines(event)] == []

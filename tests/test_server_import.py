@@ -9,7 +9,6 @@ import pytest
 import pytest_asyncio
 from google.type.latlng_pb2 import LatLng
 from service import PARENT, Service, refused, serving
-from tiny_bundle import tiny_bundle
 
 from recsvc.v1 import catalog_pb2 as pb
 from recsvc.v1 import errors_pb2
@@ -20,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Service, None]:
-    async with serving(tmp_path_factory.mktemp("import"), tiny_bundle()) as running:
+    async with serving(tmp_path_factory.mktemp("import"), "tiny") as running:
         yield running
 
 

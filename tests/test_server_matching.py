@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from service import PARENT, Service, refused, serving
-from tiny_bundle import MEMBER_COUNT, tiny_bundle
+from tiny_bundle import MEMBER_COUNT
 
 from recsvc.v1 import catalog_pb2, errors_pb2
 from recsvc.v1 import recommendation_pb2 as pb
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Service, None]:
-    async with serving(tmp_path_factory.mktemp("matching"), tiny_bundle()) as running:
+    async with serving(tmp_path_factory.mktemp("matching"), "tiny") as running:
         yield running
 
 

@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 from google.protobuf.timestamp_pb2 import Timestamp
 from service import PARENT, Service, refused, serving
-from tiny_bundle import tiny_bundle
 
 from recsvc.v1 import catalog_pb2, errors_pb2
 from recsvc.v1 import participation_pb2 as pb
@@ -21,7 +20,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def service(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Service, None]:
-    async with serving(tmp_path_factory.mktemp("events"), tiny_bundle()) as running:
+    async with serving(tmp_path_factory.mktemp("events"), "tiny") as running:
         yield running
 
 

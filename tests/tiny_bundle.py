@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from scipy import sparse
@@ -14,7 +15,8 @@ from features.entities import Conflict, EventKind, Lead, Member, Organization, P
 from features.events import EventLog
 from features.vocabulary import Vocabulary
 from recsvc.additive import Calibration
-from recsvc.bundle import Bundle, Manifest
+from recsvc.bundle import Bundle, Manifest, write_bundle
+from recsvc.registry import ModelRegistry
 from recsvc.terms import FEATURE_COUNT
 from training.assemble_bundle import assemble_bundle
 from training.config import TrainingConfig
@@ -153,3 +155,20 @@ def tiny_bundle(model_id: str = "tiny", tenant: str = "default", revision: str =
         },
     )
     return replace(trained, manifest=manifest)
+
+
+def put_model(registry: ModelRegistry, model_id: str) -> Path:
+    """The tiny bundle in a registry, not published yet; its folder.
+
+    `ModelRegistry.publish` would flush a hundred files to the disk.
+    """
+    draft, target = registry.folder / f".{model_id}", registry.folder / model_id
+    write_bundle(tiny_bundle(model_id), draft)
+    return draft.rename(target)
+
+
+def publish_tiny(registry: ModelRegistry, model_id: str) -> Path:
+    """As `put_model`, and published."""
+    folder = put_model(registry, model_id)
+    registry.mark_published(model_id)
+    return folder
