@@ -6,9 +6,11 @@ the bundle's. A write is conditional on that base, so two updates of different f
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
+from weakref import WeakValueDictionary
 
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
@@ -34,7 +36,7 @@ from recsvc.worker import TenantWorker
 E = TypeVar("E", Member, Lead, Organization, Conflict)
 M = TypeVar("M", bound=Message)
 
-_ATTEMPTS = 5
+_ATTEMPTS = 8
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,9 @@ class CatalogWrites:
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._turns: WeakValueDictionary[tuple[str, RecordKind, str], asyncio.Lock] = (
+            WeakValueDictionary()
+        )
 
     async def update(
         self, kind: Kind[E, M], message: M, mask: FieldMask, allow_missing: bool, context: Context
@@ -114,7 +119,18 @@ class CatalogWrites:
     async def _run(
         self, worker: TenantWorker, step: _Step[E, M], context: Context
     ) -> tuple[M, str]:
-        """Reads, merges and writes, until nobody came in between."""
+        """Reads, merges and writes, until nobody came in between.
+
+        Updates of one record take turns within the worker: only other workers can come in between.
+        """
+        key = (worker.tenant, step.kind.record, step.identifier)
+        turn = self._turns.setdefault(key, asyncio.Lock())
+        async with turn:
+            return await self._attempt(worker, step, context)
+
+    async def _attempt(
+        self, worker: TenantWorker, step: _Step[E, M], context: Context
+    ) -> tuple[M, str]:
         kind = step.kind
         for _ in range(_ATTEMPTS):
             base, expected = await self._base(worker, kind, step.identifier, context)
