@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from features.entities import Lead
+from recsvc.arrays import stable_key
 from recsvc.pipeline import Pipeline
 from recsvc.queries import ListQuery
-from support.worlds import NOW_US, tiny_dataset
+from recsvc.snapshot import Snapshot
+from support.worlds import DAY_US, NOW_US, tiny_dataset
 
 ALL = ListQuery(count=1_000)
 NEW_LEAD = Lead(
@@ -28,3 +32,15 @@ def matched(pipeline: Pipeline, lead_id: str) -> list[str]:
 def base_lead(number: int) -> Lead:
     """A lead as the bundle knows it."""
     return tiny_dataset().leads[number]
+
+
+def add_copies(snapshot: Snapshot, count: int) -> None:
+    """Open leads without a place, alike but for their age: `copy0` is freshest and fits best."""
+    text = int(np.argmax(snapshot.bundle.leads.text.any(axis=1)))
+    for i in range(count):
+        row = snapshot.leads.move_to_tail(f"copy{i}", b"") - snapshot.leads.base_count
+        tail = snapshot.leads.tail
+        tail.key[row] = stable_key(f"copy{i}")
+        tail.text[row] = snapshot.bundle.leads.text[text]
+        tail.vector[row] = snapshot.bundle.leads.vector[text] * (1.0 - i / count)
+        tail.create_time_us[row] = NOW_US - i * DAY_US
