@@ -190,28 +190,31 @@ class FoldIn:
 
 @dataclass(frozen=True)
 class ContentMap:
-    """vector = (content @ terms) @ mix + bias: from words and topics into the embedding's space.
+    """vector = (content @ terms + lengths @ length) @ mix + bias: from words and topics to vectors.
 
     terms float32[t, r] and mix float32[r, d]: two thin matrices, because t x d would not fit.
+    length float32[2, r] weighs `content_lengths`.
     """
 
     terms: Floats
     mix: Floats
     bias: Floats
+    length: Floats
 
     def vectors(self, content: csr_matrix) -> Floats:
         """Content csr float32[n, t] -> float32[n, d]; an empty row gives the bias alone."""
         reduced = np.asarray(content @ self.terms, np.float32)
+        reduced += content_lengths(content) @ self.length
         return reduced @ self.mix + self.bias
 
     def to_arrays(self) -> Arrays:
         """Plain arrays by name, for `.npz` or `.npy` files without pickles."""
-        return {"terms": self.terms, "mix": self.mix, "bias": self.bias}
+        return {"terms": self.terms, "mix": self.mix, "bias": self.bias, "length": self.length}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> ContentMap:
         """The inverse of `to_arrays`; raises KeyError when an array is missing."""
-        return cls(arrays["terms"], arrays["mix"], arrays["bias"])
+        return cls(arrays["terms"], arrays["mix"], arrays["bias"], arrays["length"])
 
     @classmethod
     def joined(cls, maps: Sequence[ContentMap]) -> ContentMap:
@@ -223,7 +226,29 @@ class ContentMap:
             rows, columns = ranks[place : place + 2], widths[place : place + 2]
             mix[slice(*rows), slice(*columns)] = part.mix
         terms = np.concatenate([m.terms for m in maps], axis=1)
-        return cls(terms, mix, np.concatenate([m.bias for m in maps]))
+        length = np.concatenate([m.length for m in maps], axis=1)
+        return cls(terms, mix, np.concatenate([m.bias for m in maps]), length)
+
+    @classmethod
+    def zero(cls, terms_count: int, dimensions_count: int) -> ContentMap:
+        """The map that knows nothing: every vector is zero."""
+        return cls(
+            np.zeros((terms_count, 0), np.float32),
+            np.zeros((0, dimensions_count), np.float32),
+            np.zeros(dimensions_count, np.float32),
+            np.zeros((2, 0), np.float32),
+        )
+
+    def scaled(self, scale: float) -> ContentMap:
+        """The same map with every vector multiplied by `scale`."""
+        factor = np.float32(scale)
+        return replace(self, mix=self.mix * factor, bias=self.bias * factor)
+
+
+def content_lengths(content: csr_matrix) -> Floats:
+    """log(1 + terms in the row) and whether there are any, float32[n, 2]."""
+    counts = np.diff(content.indptr).astype(np.float32)
+    return np.stack([np.log1p(counts), np.minimum(counts, 1.0)], axis=1)
 
 
 def _with_prefix(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:

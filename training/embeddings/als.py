@@ -10,8 +10,9 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from recsvc.foldin import GramPart
-from training.embeddings.base import Embedding, Floats, TrainingData, powered
-from training.embeddings.content import ContentConfig, finished
+from training.embeddings.base import Embedding, Floats, TrainingData, powered, untrained
+from training.embeddings.content import ContentConfig
+from training.embeddings.finish import finished
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,8 @@ class AlsModel:
     ) -> Embedding:
         """See EmbeddingModel.fit; d = dimensions."""
         data = TrainingData.checked(interactions, content, member_content)
+        if not data.interactions.nnz:
+            return untrained(self.name, data)
         weights = powered(data.interactions, self.weight_power)
         members, leads = self._factors(weights, seed, threads)
         gram = leads.T.astype(np.float64) @ leads
@@ -55,9 +58,7 @@ class AlsModel:
             alpha=self.alpha,
             weight_power=self.weight_power,
         )
-        return finished(
-            self.name, members, leads, (part,), data, self.content, seed=seed, threads=threads
-        )
+        return finished(self.name, members, leads, part, data, self.content)
 
     def _factors(
         self, weights: sparse.csr_matrix, seed: int, threads: int

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsvc.foldin import ContentMap, FoldIn
+from recsvc.foldin import ContentMap, FoldIn, LinearPart
 
 Floats = NDArray[np.float32]
 
@@ -131,6 +131,21 @@ def with_default(members: Floats, interactions: sparse.csr_matrix, default: Floa
     return filled
 
 
+def untrained(name: str, data: TrainingData) -> Embedding:
+    """One column of zeros: what a model knows when there is no interaction at all."""
+    members_count, leads_count = data.interactions.shape
+    none = np.zeros(1, np.float32)
+    part = LinearPart(start=0, stop=1, gain=none, offset=none)
+    return Embedding(
+        name,
+        np.zeros((members_count, 1), np.float32),
+        np.zeros((leads_count, 1), np.float32),
+        FoldIn((part,), none),
+        None if data.content is None else ContentMap.zero(data.content.shape[1], 1),
+        None if data.member_content is None else ContentMap.zero(data.member_content.shape[1], 1),
+    )
+
+
 def score_spread(embedding: Embedding, seed: int) -> float:
     """Standard deviation of the scores of random pairs; 1 when it is zero."""
     rng = np.random.default_rng(seed)
@@ -167,9 +182,5 @@ def blend(embeddings: Sequence[Embedding], weights: Sequence[float], *, seed: in
 
 
 def _joined_maps(maps: Sequence[ContentMap | None], scales: Sequence[float]) -> ContentMap | None:
-    scaled = [
-        ContentMap(m.terms, m.mix * np.float32(s), m.bias * np.float32(s))
-        for m, s in zip(maps, scales, strict=True)
-        if m is not None
-    ]
+    scaled = [m.scaled(s) for m, s in zip(maps, scales, strict=True) if m is not None]
     return ContentMap.joined(scaled) if len(scaled) == len(maps) else None

@@ -13,8 +13,9 @@ import numpy as np
 from scipy import sparse
 
 from recsvc.foldin import LinearPart
-from training.embeddings.base import Embedding, Floats, TrainingData, powered
-from training.embeddings.content import ContentConfig, finished
+from training.embeddings.base import Embedding, Floats, TrainingData, powered, untrained
+from training.embeddings.content import ContentConfig
+from training.embeddings.finish import finished
 from training.embeddings.svd import truncated_svd
 
 # The input scale shares the lead's vector; small, so that it means nothing to distances.
@@ -53,6 +54,8 @@ class SpectralModel:
     ) -> Embedding:
         """See EmbeddingModel.fit; d = min(dimensions, m, n) + 1, the last holds the input scale."""
         data = TrainingData.checked(interactions, content, member_content)
+        if not data.interactions.nnz:
+            return untrained(self.name, data)
         weights = powered(data.interactions, self.weight_power)
         lead_sums = np.maximum(np.asarray(weights.sum(axis=0)).ravel(), 1.0)
         member_sums = np.maximum(np.asarray(weights.sum(axis=1)).ravel(), 1e-12)
@@ -69,9 +72,7 @@ class SpectralModel:
         members[:, :rank] = (normalised @ found.right) * gain
         leads = self._leads(found.right, lead_sums)
         part = self._part(gain)
-        return finished(
-            self.name, members, leads, (part,), data, self.content, seed=seed, threads=threads
-        )
+        return finished(self.name, members, leads, part, data, self.content)
 
     def _gain(self, values: Floats) -> Floats:
         relative = values / max(float(values.max(initial=0.0)), 1e-12)
