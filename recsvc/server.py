@@ -178,6 +178,9 @@ class Server:
                 ("grpc.so_reuseport", 1),
                 ("grpc.max_receive_message_length", settings.max_receive_bytes),
                 ("grpc.max_send_message_length", -1),
+                # What waits inside gRPC is not seen by the guard: beyond this, it waits at the
+                # caller, whose deadline ends it.
+                ("grpc.max_concurrent_streams", 2 * settings.max_in_flight),
                 ("grpc.keepalive_permit_without_calls", 1),
                 ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
             ),

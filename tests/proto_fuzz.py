@@ -9,6 +9,8 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import strategies as st
 
+from recsvc.interceptors.access import CONTRACT
+
 _T = FieldDescriptor
 _MEMBERS = ["tenants/default/members/m0", "tenants/default/members/m3", "tenants/default/members/x"]
 _LEADS = ["tenants/default/leads/l0", "tenants/default/leads/l5", "tenants/default/leads/x"]
@@ -103,3 +105,16 @@ def _texts(field: Any) -> st.SearchStrategy[str]:
         likely = ["tenants/default/members/-", "tenants/default/members/m2", "tenants/default"]
     usual = st.sampled_from(likely)
     return st.sampled_from(range(10)).flatmap(lambda n: usual if n else _ODD_TEXTS)
+
+
+def method_kinds() -> dict[str, str]:
+    """Path of each method of the contract -> `unary_unary`, `unary_stream` or `stream_unary`."""
+    return {
+        f"/{service.full_name}/{method.name}": (
+            f"{'stream' if method.client_streaming else 'unary'}_"
+            f"{'stream' if method.server_streaming else 'unary'}"
+        )
+        for file in CONTRACT
+        for service in file.services_by_name.values()
+        for method in service.methods
+    }
