@@ -168,8 +168,9 @@ def read_bundle(folder: Path) -> Bundle:
     this installation cannot read).
     """
     manifest = read_manifest(folder)
-    if _checksums(folder) != manifest.files:
-        raise BundleCorruptError(folder, _difference(folder, manifest))
+    found = _checksums(folder)
+    if found != manifest.files:
+        raise BundleCorruptError(folder, _difference(found, manifest.files))
     try:
         return _read(folder, manifest)
     except DataError as error:
@@ -271,11 +272,7 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _difference(folder: Path, manifest: Manifest) -> str:
-    found = _checksums(folder)
-    changed = sorted(
-        name
-        for name in found.keys() | manifest.files.keys()
-        if found.get(name) != manifest.files.get(name)
-    )
+def _difference(found: dict[str, str], expected: dict[str, str]) -> str:
+    names = found.keys() | expected.keys()
+    changed = sorted(name for name in names if found.get(name) != expected.get(name))
     return f"{', '.join(changed[:3])}: missing, truncated or altered since it was published"
