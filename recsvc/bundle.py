@@ -19,7 +19,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -31,52 +31,33 @@ from features.extract import FeatureSpace
 from features.vocabulary import Vocabulary, pack_bytes
 from recsvc.additive import AdditiveModel, Calibration
 from recsvc.arrays import LeadColumns, MemberColumns, Widths
-from recsvc.errors import (
-    BundleCorruptError,
-    BundleError,
-    BundleMissingError,
-    BundleVersionError,
-)
+from recsvc.errors import BundleCorruptError, BundleError
 from recsvc.foldin import ContentMap, FoldIn
 from recsvc.history import BaseHistory
-from recsvc.terms import FEATURE_NAMES, TermContext
+from recsvc.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    InterestRule,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
+from recsvc.terms import TermContext
 
-FORMAT_VERSION = 1
-MANIFEST = "manifest.json"
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST",
+    "Bundle",
+    "InterestRule",
+    "Manifest",
+    "Records",
+    "read_bundle",
+    "read_manifest",
+    "write_bundle",
+]
+
 Arrays = dict[str, NDArray[Any]]
 Tuple = TypeVar("Tuple", bound=tuple[Any, ...])
-
-
-class InterestRule(NamedTuple):
-    """How past events count toward interest: see `features.interest`."""
-
-    half_life_days: float
-    reference_time_us: int  # the time the training log ended; decay is measured from here
-    has_times: bool
-
-
-class Manifest(msgspec.Struct, kw_only=True):
-    """What a bundle is, as written to manifest.json."""
-
-    format_version: int = FORMAT_VERSION
-    model_id: str
-    tenant: str = "default"
-    create_time: str = ""
-    training_window: tuple[str, str] = ("", "")
-    revision: str = ""
-    member_count: int = 0
-    lead_count: int = 0
-    event_count: int = 0
-    vector_width: int = 0
-    text_width: int = 0
-    feature_names: tuple[str, ...] = FEATURE_NAMES
-    feature_space_version: str = ""
-    config_hash: str = ""
-    embedding: str = ""  # names of the embedding models, joined by +
-    interest: InterestRule = InterestRule(90.0, 0, False)
-    metrics: dict[str, Any] = {}
-    files: dict[str, str] = {}  # relative path -> SHA-256
-    checksum: str = ""  # SHA-256 of the manifest without this field
 
 
 @dataclass(frozen=True)
@@ -154,10 +135,7 @@ def write_bundle(bundle: Bundle, folder: Path) -> Manifest:
     )
     (folder / "catalog.json").write_bytes(msgspec.json.encode(catalog))
     manifest = msgspec.structs.replace(bundle.manifest, files=_checksums(folder))
-    content = msgspec.json.decode(msgspec.json.encode(manifest), type=dict[str, Any])
-    manifest = msgspec.structs.replace(manifest, checksum=_own_checksum(content))
-    (folder / MANIFEST).write_bytes(msgspec.json.format(msgspec.json.encode(manifest)))
-    return manifest
+    return write_manifest(manifest, folder)
 
 
 def read_bundle(folder: Path) -> Bundle:
@@ -177,27 +155,6 @@ def read_bundle(folder: Path) -> Bundle:
         raise BundleError(folder, str(error)) from error
     except (OSError, ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
         raise BundleCorruptError(folder, str(error)) from error
-
-
-def read_manifest(folder: Path) -> Manifest:
-    """Only the manifest; raises as `read_bundle` does."""
-    path = folder / MANIFEST
-    if not path.is_file():
-        raise BundleMissingError(folder)
-    try:
-        data = path.read_bytes()
-        content = msgspec.json.decode(data, type=dict[str, Any])
-        version = content.get("format_version")
-        if version != FORMAT_VERSION:
-            raise BundleVersionError(folder, version, FORMAT_VERSION)
-        manifest = msgspec.json.decode(data, type=Manifest)
-    except msgspec.MsgspecError as error:
-        raise BundleCorruptError(folder, f"{MANIFEST}: {error}") from error
-    if manifest.checksum != _own_checksum(content):
-        raise BundleCorruptError(folder, f"{MANIFEST}: altered since it was published")
-    if tuple(manifest.feature_names) != FEATURE_NAMES:
-        raise BundleVersionError(folder, "other pair features", FORMAT_VERSION)
-    return manifest
 
 
 def _read(folder: Path, manifest: Manifest) -> Bundle:
@@ -252,12 +209,6 @@ def _named(kind: type[Tuple], arrays: Arrays) -> Tuple:
     """A NamedTuple from arrays by field name; a 0-d array becomes a number."""
     fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
     return kind(*(arrays[f] if arrays[f].ndim else arrays[f].item() for f in fields))
-
-
-def _own_checksum(content: dict[str, Any]) -> str:
-    """Of what the manifest's JSON says, so that fields added later do not change it."""
-    kept = {key: value for key, value in content.items() if key != "checksum"}
-    return hashlib.sha256(msgspec.json.encode(kept, order="deterministic")).hexdigest()
 
 
 def _checksums(folder: Path) -> dict[str, str]:
