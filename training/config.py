@@ -26,7 +26,8 @@ class SplitConfig:
 
 @dataclass(frozen=True)
 class ExampleConfig:
-    """Examples for the ranker: at most so many members and pairs, and negatives a positive."""
+    """Examples for the ranker: at most so many logged pairs, members to ask for negatives, and
+    negatives a member (or lead), of which the good ones come from a pool of candidates."""
 
     most_members: int = 4_000
     most_pairs: int = 600_000

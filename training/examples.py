@@ -6,7 +6,7 @@ teaches what a member chose over leads that retrieval would have offered instead
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,9 +34,9 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.member)
 
-    def select(self, mask: NDArray[np.bool_]) -> Pairs:
-        """The pairs where `mask` (bool[n]) is true."""
-        return Pairs(self.member[mask], self.lead[mask], self.time_us[mask], self.label[mask])
+    def select(self, kept: NDArray[np.bool_] | I32) -> Pairs:
+        """The pairs where a mask (bool[n]) is true, or at these places (int32[])."""
+        return Pairs(self.member[kept], self.lead[kept], self.time_us[kept], self.label[kept])
 
 
 def features_of(state: State, pairs: Pairs) -> F32:
@@ -50,28 +50,45 @@ def exposed_pairs(later: EventLog, capacity: I32, config: SplitConfig) -> Pairs:
     """Each pair that was pushed or shown, once, labelled by whether a claim followed.
 
     Censored pairs are left out: exposed less than the attribution window before the log's end, or
-    of a lead whose capacity (int32[leads], -1 unlimited) others had used up within the window.
+    of a lead whose capacity (int32[leads], -1 unlimited) others had used up within the window, or
+    claimed before it was exposed.
     """
-    shown = later.select(np.isin(later.kind, SHOWN) & (later.lead >= 0))
+    shown = _once(later.select(np.isin(later.kind, SHOWN) & (later.lead >= 0)))
     claims = later.of_kind(EventKind.CLAIMED)
-    if not len(shown):
-        return Pairs(shown.member, shown.lead, shown.time_us, np.zeros(0, np.float32))
-    width = int(max(shown.lead.max(initial=0), claims.lead.max(initial=0))) + 1
-    key = shown.member.astype(np.int64) * width + shown.lead
-    _, first = np.unique(key, return_index=True)
-    claimed = claims.member.astype(np.int64) * width + claims.lead
-    label = np.isin(key[first], claimed)
-    pairs = Pairs(
-        shown.member[first],
-        shown.lead[first],
-        shown.time_us[first],
-        label.astype(np.float32),
-    )
-    if not later.has_times:
-        return pairs
-    window = int(config.attribution_days * MICROSECONDS_PER_DAY)
-    young = pairs.time_us > later.time_us[-1] - window
-    return pairs.select(label | ~(young | _lost(pairs, claims, capacity, window)))
+    claims = claims.select(claims.lead >= 0)
+    pairs = Pairs(shown.member, shown.lead, shown.time_us, np.zeros(len(shown), np.float32))
+    claimed_us = _last_claims(pairs, claims)
+    answered = claimed_us >= pairs.time_us
+    pairs = replace(pairs, label=answered.astype(np.float32))
+    censored = (claimed_us >= 0) & ~answered
+    if later.has_times:
+        window = int(config.attribution_days * MICROSECONDS_PER_DAY)
+        young = pairs.time_us > later.time_us[-1] - window
+        censored |= ~answered & (young | _lost(pairs, _once(claims), capacity, window))
+    return pairs.select(~censored)
+
+
+def _pair_keys(member: I32, lead: I32) -> I64:
+    return member.astype(np.int64) << 32 | lead
+
+
+def _once(events: EventLog) -> EventLog:
+    """The first event of each pair."""
+    _, first = np.unique(_pair_keys(events.member, events.lead), return_index=True)
+    kept = np.zeros(len(events), bool)
+    kept[first] = True
+    return events.select(kept)
+
+
+def _last_claims(pairs: Pairs, claims: EventLog) -> I64:
+    """When each pair was claimed last (int64[n]), -1 for never."""
+    keys, last = np.unique(_pair_keys(claims.member, claims.lead)[::-1], return_index=True)
+    times = np.append(claims.time_us[::-1][last], -1)
+    wanted = _pair_keys(pairs.member, pairs.lead)
+    at = np.searchsorted(keys, wanted)
+    known = np.append(keys, -1)[at] == wanted
+    found: I64 = np.where(known, times[at], -1)
+    return found
 
 
 def _lost(pairs: Pairs, claims: EventLog, capacity: I32, window: int) -> NDArray[np.bool_]:

@@ -58,6 +58,7 @@ from training.state import (
     interest_rule,
     last_time_us,
     learn_state,
+    sample_rows,
 )
 
 Progress = Callable[[str], None]
@@ -177,6 +178,7 @@ class Training:
 
     def _learn(self, early: State, lesson: Lesson, pairs: Pairs) -> Learned:
         config, groups = self.config, None
+        pairs = pairs.select(sample_rows(len(pairs), config.examples.most_pairs, config.seed))
         if lesson.kind == "CHOSEN":
             pairs = with_negatives(early, pairs, config.examples, config.seed)
             groups = pairs.member

@@ -36,6 +36,8 @@ def split_log(events: EventLog, lead_count: int, config: SplitConfig, seed: int)
         return Split(events, events, 0)
     if events.has_times:
         at = int(len(events) * (1.0 - config.later_share))
+        # At least the first instant is early, however much happened in it.
+        at = max(at, int(np.searchsorted(events.time_us, events.time_us[0], "right")))
         cut = int(events.time_us[at])
         later = events.time_us >= cut
         return Split(events.select(~later), events.select(later), cut)

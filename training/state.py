@@ -122,7 +122,7 @@ def learn_state(catalog: Catalog, events: EventLog, fit: Fit, config: TrainingCo
     members.interest_topics[:], members.interest_topic_weights[:] = interest_topics(
         events, weights, leads.topics, leads.topic_weights, member_count
     )
-    _count(events, weights, members, leads)
+    _count(events, members, leads)
     _fill_activity(events, weights, members, leads)
     context = TermContext(
         _sector_topics(events, weights, members, leads, catalog.space),
@@ -160,8 +160,8 @@ def _lead_columns(catalog: Catalog, embedding: Embedding, widths: Widths) -> Lea
     return columns
 
 
-def _count(events: EventLog, weights: F32, members: MemberColumns, leads: LeadColumns) -> None:
-    """Exposures and claims count once a pair, other events each time; weights decide nothing."""
+def _count(events: EventLog, members: MemberColumns, leads: LeadColumns) -> None:
+    """Exposures and claims count once a pair, other events each time: see `recsvc.updates`."""
     known = events.lead >= 0
     pair = events.member.astype(np.int64) * len(leads.alive) + events.lead
     shown = np.unique(pair[known & np.isin(events.kind, SHOWN)])
