@@ -228,8 +228,8 @@ async def _ended(process: subprocess.Popen[bytes], poll_seconds: float) -> int:
 def die_with_parent() -> Callable[[], None] | None:
     """What the child does before it becomes the server (Linux): ask to be ended with its parent.
 
-    The signal is SIGKILL so that nothing can be left running. It costs no acknowledged write: each
-    was in the append-only file before its answer went out.
+    The signal is SIGKILL so that nothing can be left running. With fsync "always" it costs no
+    acknowledged write: each was in the append-only file before its answer went out.
     """
     if sys.platform != "linux":
         return None

@@ -39,7 +39,7 @@ NOW_US = 1_700_000_000_000_000
 @pytest.fixture
 async def valkey(tmp_path: Path) -> AsyncGenerator[EmbeddedValkey, None]:
     """A server."""
-    async with EmbeddedValkey(tmp_path / "valkey", fsync="everysec") as running:
+    async with EmbeddedValkey(tmp_path / "valkey") as running:
         yield running
 
 

@@ -37,7 +37,7 @@ from recsvc.store import (
 @pytest.fixture
 async def valkey(tmp_path: Path) -> AsyncGenerator[EmbeddedValkey, None]:
     """A server to be mistreated."""
-    async with EmbeddedValkey(tmp_path / "valkey", fsync="everysec") as running:
+    async with EmbeddedValkey(tmp_path / "valkey") as running:
         yield running
 
 

@@ -11,8 +11,9 @@ from recsvc.store_types import Durability, StoreError
 _PARAMETERS = ("appendonly", "appendfsync", "save", "maxmemory-policy")
 _SYNC_LOSES = {
     "always": "nothing that was acknowledged",
-    "everysec": "up to about a second of acknowledged writes on power loss, nothing when only the "
-    "server process dies",
+    # While a flush is under way the server answers before it has written, for up to two seconds.
+    "everysec": "up to about a second of acknowledged writes on power loss, up to two when the "
+    "server process is killed while it flushes",
     "no": "what the operating system had not written yet (often 30 s) on power loss",
     "": "unknown: the server does not tell how often it syncs its append-only file",
 }
