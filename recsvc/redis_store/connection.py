@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections import defaultdict
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -50,11 +51,17 @@ class Gateway:
         return answers
 
     async def read(self, calls: Sequence[Call]) -> list[Any]:
-        """As `write`, for calls that change nothing: tried again a few times."""
+        """As `write`, for calls that change nothing: tried again a few times.
+
+        Not when the server hangs: whoever waits has waited long enough for one answer.
+        """
+        latest = time.monotonic() + self._answer_seconds
         for pause_seconds in _READ_PAUSES_SECONDS:
             try:
                 return await self.write(calls)
             except StoreUnavailable:
+                if time.monotonic() >= latest:
+                    raise
                 await asyncio.sleep(pause_seconds)
         return await self.write(calls)
 
