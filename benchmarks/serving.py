@@ -33,7 +33,7 @@ between fork and exec (preexec_fn) does not go together with gRPC's threads.
 """
 _LOG_LINES = 15
 _READY = re.compile(
-    r"recsvc ready on (?P<address>\S+); workers: (?P<workers>\d+); .*"
+    r"recsvc ready on (?P<address>\S+); workers: (?P<workers>\d+); models: (?P<models>.*); "
     r"persistence: (?P<persistence>.*); metrics: "
 )
 
@@ -48,6 +48,7 @@ class Ready:
 
     address: str
     workers: int
+    models: str
     persistence: str
     seconds: float
 
@@ -120,6 +121,7 @@ class ServiceProcess:
         return Ready(
             found["address"],
             int(found["workers"]),
+            found["models"],
             found["persistence"],
             time.perf_counter() - begin,
         )
