@@ -68,7 +68,7 @@ async def assert_documented(service: Service, method: MethodDescriptor, sent: by
 
 @pytest.mark.parametrize("method", METHODS, ids=lambda m: m.name)
 @settings(
-    max_examples=40,
+    max_examples=25,
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
