@@ -192,12 +192,11 @@ async def send_again(client: AsyncClient, ledger: Ledger, events: Sequence[Event
     """Acknowledged events must be answered as repeated; those in doubt may be new."""
     doubtful = list(ledger.doubtful_events.values())
     for batch in _chunks(events):
-        report = await _record(client, batch)
-        ledger.faults += [(Fault.LOST, f"an event among {batch[0].event_id} …")] * (
-            report.recorded_count
-        )
+        report = await _record(client, ledger, batch)
+        lost = (Fault.LOST, f"an event among {batch[0].event_id} …")
+        ledger.faults += [lost] * report.recorded_count
     for batch in _chunks(doubtful):
-        report = await _record(client, batch)
+        report = await _record(client, ledger, batch)
         ledger.settle_events(batch, report.repeated_count)
 
 
@@ -214,11 +213,10 @@ async def read_stream(url: str, tenant: str, ledger: Ledger) -> None:
             ledger.faults.append((fault, f"event {event_id} in the change stream"))
 
 
-async def _record(client: AsyncClient, events: Sequence[Event]) -> EventReport:
+async def _record(client: AsyncClient, ledger: Ledger, events: Sequence[Event]) -> EventReport:
+    """Sends events; one that is refused has lost its member or lead."""
     report: EventReport = await client.record(events)
-    if report.rejected_count:
-        error = report.errors[0].error
-        raise WrongAnswerError(f"an event that was taken before is refused: {error}")
+    ledger.faults += [(Fault.LOST, f"event {e.row_id}: {e.message}") for e in report.errors]
     return report
 
 
