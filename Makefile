@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 CODE := features recsvc training benchmarks tests
 
-.PHONY: setup demo test test-all format gen lock clean
+.PHONY: setup demo test test-slow coverage format gen lock clean
 
 setup: $(VENV)/.ready
 
@@ -26,8 +26,12 @@ test: setup
 	$(BIN)/mypy $(CODE)
 	$(BIN)/pytest -m "not slow"
 
-test-all: setup
-	$(BIN)/pytest
+# Tests that take more than ten seconds each: a store cluster, kills, swaps, the demo.
+test-slow: setup
+	$(BIN)/pytest -m slow
+
+coverage: setup
+	$(BIN)/pytest -m "not slow" --cov --cov-report=term
 
 format: setup
 	$(BIN)/ruff format $(CODE)
