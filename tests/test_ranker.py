@@ -15,7 +15,7 @@ from recsvc.terms import FEATURE_COUNT, Feature
 from training.metrics import auc, auc_within_groups
 from training.ranker import RankerConfig, fit_additive
 from training.ranker_boost import BoostConfig, Objective, read_tables
-from training.ranker_shape import Table, pack, shape_table
+from training.ranker_shape import Line, pack, shape_table
 
 F32 = NDArray[np.float32]
 Groups = NDArray[np.int32]
@@ -107,7 +107,7 @@ def test_step_tables_are_the_booster_exactly() -> None:
     )
     steps, intercept = read_tables(booster, columns)
     schema = [feature._replace(linear=False) for feature in SCHEMA]
-    tables = {f: shape_table(t, x[:, f], schema[f]) for f, t in steps.items()}
+    tables = {f: shape_table(t, Line(0.0, 0.0, 0.0), x[:, f], schema[f]) for f, t in steps.items()}
     model = pack(tables, intercept, len(SCHEMA))
     others = np.concatenate([world(4_000, 4)[0], x])
     others[0, :4] = (1e30, -1e30, 99.0, -99.0)
@@ -236,16 +236,21 @@ def test_shapes_must_fit() -> None:
         fit(x, y, objective="ranking")
 
 
-def test_scaled_table_is_the_table_times_a_number() -> None:
-    table = Table(np.array([0, 1], np.float32), np.array([1.0, 2.0]), 0.5, True, 1.0, 1.0)
-    x = np.array([[-2.0], [0.5], [7.0], [np.nan]], np.float32)
-    once, twice = (additive_terms(pack({0: t}, 0.0, 1), x) for t in (table, table.scaled(2.0)))
-    np.testing.assert_allclose(twice, 2.0 * once)
-    np.testing.assert_allclose(once.ravel(), [-1.0, 1.5, 8.0, 0.5])
+def test_the_line_reaches_beyond_what_the_trees_saw() -> None:
+    rng = np.random.default_rng(15)
+    x = np.full((20_000, len(SCHEMA)), np.nan, np.float32)
+    x[:, 0] = rng.normal(size=len(x))
+    y = (rng.random(len(x)) < expit(2.0 * x[:, 0] - 3.0)).astype(np.float32)
+    far = np.full((2, len(SCHEMA)), np.nan, np.float32)
+    far[:, 0] = (6.0, 8.0)
+    scores = additive_scores(fit(x, y), far)
+    assert scores[1] - scores[0] == pytest.approx(4.0, rel=0.1)
 
 
 def test_configuration_reaches_the_booster() -> None:
     x, y, _ = world(3_000, 15)
     config = RankerConfig()
     one_round = replace(config, boost=replace(config.boost, most_rounds=1))
-    assert (fit(x, y, config=one_round).counts > 0).sum() == 1
+    # Lines have two knots; one tree may bend one feature.
+    assert (fit(x, y, config=one_round).counts > 2).sum() == 1
+    assert (fit(x, y, config=config).counts > 2).sum() > 1

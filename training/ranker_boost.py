@@ -6,7 +6,7 @@ With every tree on one feature the model is a generalised additive model (Lou, C
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import lightgbm
@@ -62,11 +62,14 @@ class Examples:
     labels: F32  # [n] 0 or 1
     weights: F32  # [n]
     groups: I32 | None  # [n] ascending
+    start: F64  # [n] score to begin from
 
     def select(self, rows: NDArray[Any]) -> Examples:
         """The rows (mask or ascending indices), still grouped."""
         groups = None if self.groups is None else self.groups[rows]
-        return Examples(self.features[rows], self.labels[rows], self.weights[rows], groups)
+        return Examples(
+            self.features[rows], self.labels[rows], self.weights[rows], groups, self.start[rows]
+        )
 
 
 def boost(
@@ -81,15 +84,13 @@ def boost(
 ) -> tuple[dict[int, StepTable], float]:
     """One step table for each feature some tree used, by its column, and the intercept.
 
-    `usable` (int[u]) are the columns that vary, `monotone` int8[F] their directions. The tables
-    and the intercept sum to the raw score of the booster.
+    `usable` (int[u]) are the columns that vary, `monotone` int8[F] the directions steps must keep.
+    Tables and intercept sum to the raw score of the booster, which goes on top of `start`.
     """
     positives = int((examples.labels > 0).sum())
     few = min(positives, len(examples.labels) - positives) < config.least_positives
     parameters = _parameters(examples, usable, monotone, objective, config, few, seed, threads)
-    narrow = Examples(
-        examples.features[:, usable], examples.labels, examples.weights, examples.groups
-    )
+    narrow = replace(examples, features=examples.features[:, usable])
     rounds = config.few_rounds if few else _best_rounds(narrow, parameters, config, seed)
     booster = lightgbm.train(parameters, _dataset(narrow, parameters), rounds)
     return read_tables(booster, usable)
@@ -124,6 +125,7 @@ def _parameters(
         "seed": seed % (1 << 31),
         "num_threads": threads,
         "verbosity": -1,
+        "boost_from_average": False,
         "lambdarank_truncation_level": 50,
         "metric": "ndcg" if _loss(objective, config) == "lambdarank" else "binary_logloss",
         "eval_at": [20],
@@ -131,9 +133,9 @@ def _parameters(
 
 
 def _loss(objective: Objective, config: BoostConfig) -> str:
-    """Binary loss also for ranking: measured as good with many groups, better with few.
+    """Binary loss also for ranking: as good as lambdarank, and what lines are fitted to.
 
-    Lambdarank stops too early on a small held-back part (1,500 groups: AUC .801 against .826).
+    foursquare_nyc, four samples of negatives drawn evenly: Recall@20 .093 to .099 with either.
     """
     return "binary" if objective == "pointwise" else config.ranking_loss
 
@@ -166,6 +168,7 @@ def _dataset(
         examples.labels,
         weight=examples.weights,
         group=sizes,
+        init_score=examples.start,
         reference=reference,
         params=parameters,
         free_raw_data=True,

@@ -1,16 +1,18 @@
 """From step functions to the tables the service reads: knots, values, slopes, centred.
 
-A step feature keeps its steps exactly. A linear feature is joined up between the means of its
-steps, always rising (or falling) a little, and goes on beyond its ends: steps would tie the best
-candidates.
+A step feature keeps its steps exactly. A linear feature is its line plus the steps, joined up
+between their means, always rising (or falling) a little where it must, and goes on beyond its ends
+along the line: steps would tie the best candidates.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.isotonic import IsotonicRegression
 
 from recsvc.additive import MAX_KNOTS, AdditiveModel, additive_terms
 from recsvc.arrays import F32
@@ -33,33 +35,25 @@ class Table:
     slope_below: float = 0.0
     slope_above: float = 0.0
 
-    def scaled(self, scale: float) -> Table:
-        """The table times a number."""
-        return Table(
-            self.knots,
-            self.values * scale,
-            self.missing * scale,
-            self.linear,
-            self.slope_below * scale,
-            self.slope_above * scale,
-        )
+
+class Line(NamedTuple):
+    """A feature's part of training.ranker_lines.Lines."""
+
+    slope: float
+    centre: float
+    missing: float
 
 
-def shape_table(steps: StepTable, x: F32, feature: Feature) -> Table:
+NO_STEPS = StepTable(np.zeros(0), np.zeros(1), 0.0)
+
+
+def shape_table(steps: StepTable, line: Line, x: F32, feature: Feature) -> Table:
     """The table of a feature with values x (float32[n], NaN where unknown) in training."""
     known = x[~np.isnan(x)]
-    if feature.linear and len(known):
-        return _linear_table(steps, known, feature.monotone)
-    return _step_table(steps, known)
-
-
-def line_table(x: F32, direction: int, rise: float) -> Table:
-    """A straight line: `rise` a standard deviation; for a feature nothing was learned about."""
-    known = x[~np.isnan(x)].astype(np.float64)
-    low, high = np.float32(known.min()), np.float32(known.max())
-    slope = direction * rise / known.std()
-    values = np.array([0.0, slope * (float(high) - float(low))])
-    return Table(np.array([low, high]), values, float("nan"), True, slope, slope)
+    if not feature.linear:
+        return _step_table(steps, known)
+    table = _linear_table(steps, known, line, feature.monotone)
+    return table if len(known) < len(x) else replace(table, missing=float("nan"))
 
 
 def _step_table(steps: StepTable, known: F32) -> Table:
@@ -71,33 +65,39 @@ def _step_table(steps: StepTable, known: F32) -> Table:
     return Table(np.append(np.float32(lowest), knots), steps.values, steps.missing, False)
 
 
-def _linear_table(steps: StepTable, known: F32, direction: int) -> Table:
-    """Knots at the mean x of each step, and the steps' values there."""
+def _linear_table(steps: StepTable, known: F32, line: Line, direction: int) -> Table:
+    """The line plus, joined up between the mean x of each, the steps the trees added to it."""
     at = np.searchsorted(steps.thresholds, known.astype(np.float64), side="left")
     count = np.bincount(at, minlength=len(steps.values))
     total = np.bincount(at, known.astype(np.float64), minlength=len(steps.values))
     held = count > 0
     knots = (total[held] / count[held]).astype(np.float32)
-    values = steps.values[held]
-    rising = np.append(True, np.diff(knots) > 0)
-    knots, values = knots[rising], values[rising]
+    distinct = np.append(True, np.diff(knots) > 0)
+    knots, weights = knots[distinct], count[held][distinct]
+    values = steps.values[held][distinct]
     if len(knots) < 2:
-        spread = float(known.max()) - float(known.min())
-        knots = np.array([knots[0], knots[0] + np.float32(max(spread, 1e-6))])
-        values = np.repeat(values[:1], 2)
-    return _rising(Table(knots, values, steps.missing, True), direction)
-
-
-def _rising(table: Table, direction: int) -> Table:
-    """A monotone table made strictly so, with slopes that go on beyond its ends."""
-    if direction == 0:
-        return table
-    x = table.knots.astype(np.float64)
-    mean_slope = abs(table.values[-1] - table.values[0]) / (x[-1] - x[0])
-    least = max(LEAST_SLOPE_SHARE * mean_slope, 1e-4 / (x[-1] - x[0]))
-    values = table.values + direction * least * (x - x[0])
+        knots = np.array([known.min(), known.max()], np.float32)
+        values, weights = np.repeat(values[:1], 2), np.ones(2)
+    x = knots.astype(np.float64)
+    values = values + line.slope * (x - line.centre)
+    missing = steps.missing + line.missing
+    if direction != 0:
+        # Where the trees bend the line back, the neighbours' mean holds (it keeps the odds right).
+        rising = IsotonicRegression(increasing=direction > 0).fit(x, values, weights)
+        values = _strict(x, rising.predict(x), direction)
     slopes = np.diff(values) / np.diff(x)
-    return Table(table.knots, values, table.missing, True, float(slopes[0]), float(slopes[-1]))
+    below, above = (line.slope, line.slope) if line.slope != 0 else (slopes[0], slopes[-1])
+    if direction == 0 and line.slope == 0:
+        below = above = 0.0
+    return Table(knots, values, missing, True, float(below), float(above))
+
+
+def _strict(x: F64, values: F64, direction: int) -> F64:
+    """The same, rising (or falling) a little everywhere."""
+    reach = x[-1] - x[0]
+    mean_slope = abs(values[-1] - values[0]) / reach
+    least = max(LEAST_SLOPE_SHARE * mean_slope, 1e-4 / reach)
+    return np.asarray(values + direction * least * (x - x.mean()))
 
 
 def pack(tables: dict[int, Table], intercept: float, width: int) -> AdditiveModel:
@@ -126,13 +126,6 @@ def centred(
     for f, table in tables.items():
         seen = ~np.isnan(features[:, f]) if np.isnan(table.missing) else np.ones(len(terms), bool)
         mean = float(np.average(terms[seen, f].astype(np.float64), weights=weights[seen]))
-        out[f] = Table(
-            table.knots,
-            table.values - mean,
-            table.missing - mean,
-            table.linear,
-            table.slope_below,
-            table.slope_above,
-        )
+        out[f] = replace(table, values=table.values - mean, missing=table.missing - mean)
         intercept += mean
     return out, intercept
