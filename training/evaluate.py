@@ -17,7 +17,7 @@ from recsvc.queries import ListQuery
 from recsvc.snapshot import Snapshot
 from training.assemble_bundle import as_all_open
 from training.config import GateConfig
-from training.examples import Pairs
+from training.examples import MICROSECONDS_PER_DAY, Pairs
 from training.intervals import bootstrap_mean
 from training.metrics import (
     auc,
@@ -32,6 +32,7 @@ from training.metrics import (
 from training.state import State, sample_rows
 
 LIST_LENGTH = 20
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -73,15 +74,18 @@ class Evaluation:
 def evaluate_choices(
     bundle: Bundle, state: State, chosen: Pairs, config: GateConfig, seed: int
 ) -> Evaluation:
-    """RecommendLeads against what members chose later: Recall@20 and NDCG@20 over members."""
+    """RecommendLeads against what members chose later: Recall@20 and NDCG@20 over members.
+
+    Each member is asked for at the instant of their last choice.
+    """
     pipeline = Pipeline(Snapshot(as_all_open(bundle)))
     who = np.unique(chosen.member)
     who = who[sample_rows(len(who), config.evaluation_members, seed)]
-    when = int(chosen.time_us.max(initial=0))
     lists = np.full((len(who), LIST_LENGTH), -1, np.int64)
     popular = np.full((len(who), LIST_LENGTH), -1, np.int64)
     by_popularity = np.argsort(-state.leads.events, kind="stable")
     for at, member in enumerate(who.tolist()):
+        when = int(chosen.time_us[chosen.member == member].max())
         answer = pipeline.recommend(
             bundle.member_ids.ids[member], ListQuery(count=LIST_LENGTH, as_of_us=when)
         )
@@ -137,13 +141,7 @@ def _list_figures(
 
 def evaluate_exposures(bundle: Bundle, pairs: Pairs, seed: int) -> Evaluation:
     """ScorePairs against what followed each push: NDCG over leads, AUC, calibration."""
-    pipeline = Pipeline(Snapshot(as_all_open(bundle)))
-    when = int(pairs.time_us.max(initial=0))
-    members, leads = bundle.member_ids.ids, bundle.lead_ids.ids
-    scored = pipeline.score_pairs(
-        [(members[m], leads[n]) for m, n in zip(pairs.member, pairs.lead, strict=True)], when
-    )
-    scores = np.array(scored.scores)
+    scores, probabilities = _scored_then(Pipeline(Snapshot(as_all_open(bundle))), pairs)
     hits = grouped_hits(scores, pairs.label, pairs.lead, 10, seed=seed)
     ndcg = (ndcg_at(hits.hits, hits.relevant, 5) + ndcg_at(hits.hits, hits.relevant, 10)) / 2
     within = auc_within_groups(scores, pairs.label, pairs.member)
@@ -152,13 +150,28 @@ def evaluate_exposures(bundle: Bundle, pairs: Pairs, seed: int) -> Evaluation:
         Figure("auc", auc(scores, pairs.label), count=len(pairs)),
         _figure("auc_within_members", within.auc, seed),
     ]
-    if scored.probabilities is not None:
-        probabilities = np.array(scored.probabilities)
+    if len(bundle.calibration.scores) and len(pairs):
         figures.append(Figure("ece", ece(probabilities, pairs.label), count=len(pairs)))
         figures.append(
             Figure("brier_skill", brier_skill(probabilities, pairs.label), count=len(pairs))
         )
     return Evaluation("ndcg@5,10", tuple(figures))
+
+
+def _scored_then(pipeline: Pipeline, pairs: Pairs) -> tuple[Floats, Floats]:
+    """Scores and probabilities (float64[n], NaN without calibration) as on the day of each pair."""
+    bundle = pipeline.snapshot.bundle
+    members, leads = bundle.member_ids.ids, bundle.lead_ids.ids
+    scores, probabilities = np.full((2, len(pairs)), np.nan)
+    day = pairs.time_us // MICROSECONDS_PER_DAY
+    for at in np.split(np.argsort(day, kind="stable"), np.flatnonzero(np.diff(np.sort(day))) + 1):
+        rows = zip(pairs.member[at].tolist(), pairs.lead[at].tolist(), strict=True)
+        when = int(pairs.time_us[at].max(initial=0))
+        found = pipeline.score_pairs([(members[m], leads[n]) for m, n in rows], when)
+        scores[at] = found.scores
+        if found.probabilities is not None:
+            probabilities[at] = found.probabilities
+    return scores, probabilities
 
 
 def evaluate_authors(bundle: Bundle, authored: Pairs, config: GateConfig, seed: int) -> Evaluation:

@@ -74,10 +74,14 @@ def _compared(evaluation: Evaluation, previous: dict[str, Any], config: GateConf
 
 
 def _finite(bundle: Bundle) -> Check:
+    ranker = bundle.ranker
     arrays = {
         "members.vector": bundle.members.vector,
         "leads.vector": bundle.leads.vector,
-        "ranker.values": bundle.ranker.values,
+        "ranker.values": ranker.values,
+        "ranker.slopes": np.stack([ranker.missing, ranker.slope_below, ranker.slope_above]),
+        "ranker.intercept": np.array(ranker.intercept),
+        "calibration": np.stack(bundle.calibration),
     }
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     return Check("finite", not broken, ", ".join(broken) or "all vectors and tables are finite")
@@ -90,14 +94,22 @@ def _probe(bundle: Bundle, config: GateConfig, seed: int) -> list[Check]:
     if len(probes) < 2:
         return [Check("members_differ", True, "fewer than two members have a history")]
     pipeline = Pipeline(Snapshot(bundle))
+    query = ListQuery(count=10, as_of_us=_end_us(bundle))
     lists = []
     for member in probes.tolist():
-        answer = pipeline.recommend(bundle.member_ids.ids[member], ListQuery(count=10))
+        answer = pipeline.recommend(bundle.member_ids.ids[member], query)
         lists.append(tuple(item.id for item in answer.items))
     if not any(lists):
         return [Check("members_differ", True, "no lead is open: nothing to compare")]
     different = len(set(lists))
     return [Check("members_differ", different > 1, f"{different} lists for {len(lists)} members")]
+
+
+def _end_us(bundle: Bundle) -> int:
+    """The last instant that the bundle knows of: asked then, it answers the same every time."""
+    times = bundle.leads.create_time_us, bundle.leads.close_time_us
+    reference_us = bundle.manifest.interest.reference_time_us
+    return max(reference_us, *(int(t.max(initial=0)) for t in times))
 
 
 def _shown(figure: Figure) -> str:
