@@ -3,7 +3,7 @@
 shared          what all of them need: tenant of a name, the view to answer from, deadlines
 kinds           members, leads, organizations, conflicts as one shape
 catalog         CatalogService; reads, writes, imports hold its work
-recommendation  RecommendationService; explanation holds Explain
+recommendation  RecommendationService; ranking holds what lists share, explanation Explain
 participation   ParticipationService
 model           ModelService
 """

@@ -8,10 +8,7 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator
 
-from google.protobuf.message import Message
-
 from features.entities import Lead, Member
-from recsvc.attribution import Decision, subject_key
 from recsvc.convert import names, queries, replies, values
 from recsvc.convert.events import row_error
 from recsvc.convert.leads import draft_from_proto
@@ -23,8 +20,9 @@ from recsvc.errors import (
 )
 from recsvc.interceptors import current_call
 from recsvc.pipeline import Pipeline
-from recsvc.queries import ListQuery, RankedList
+from recsvc.queries import ListQuery
 from recsvc.servicers.explanation import Explanation
+from recsvc.servicers.ranking import Ranking, page_binding
 from recsvc.servicers.shared import Context, Service, naming, pipeline_of
 from recsvc.v1 import recommendation_pb2 as pb
 from recsvc.v1 import recommendation_pb2_grpc
@@ -33,8 +31,6 @@ from recsvc.worker import TenantWorker
 
 _SLICE_BYTES = 256 << 10
 _SLICE_SECONDS = 0.05
-_PER_PAGE = ("page_size", "page_token", "min_revision")
-"""Fields that may differ from one page to the next."""
 
 
 class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServicer):
@@ -42,6 +38,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
 
     def __init__(self, service: Service) -> None:
         self._service = service
+        self._ranking = Ranking(service)
         self._explanation = Explanation(service)
 
     async def RecommendLeads(
@@ -50,16 +47,16 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         """See the contract."""
         worker = self._service.worker(request.member, "member")
         member_id = names.parse_name(request.member, worker.tenant, "members", "member")
-        options = self._options(request, worker, "leads")
+        options = self._ranking.options(request, worker, "leads")
         view = await self._service.view(worker, request.min_revision, context)
         pipeline = pipeline_of(view)
-        binding = _binding(request, view)
-        query = self._query(options, binding, request.page_token)
+        binding = page_binding(request, view)
+        query = self._ranking.query(options, binding, request.page_token)
         with naming(member=request.member):
             ranked = pipeline.recommend(member_id, query)
         current_call().notes["member"] = member_id
-        reply = self._lead_reply(worker, view, member_id, ranked, query, options.full)
-        reply.next_page_token = self._next(binding, query, ranked)
+        reply = self._ranking.lead_reply(worker, view, member_id, ranked, query, options.full)
+        reply.next_page_token = self._ranking.next_token(binding, query, ranked)
         return reply
 
     async def BatchRecommendLeads(
@@ -73,10 +70,10 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         values.check_count(request.members, queries.MAX_BATCH, "members")
         for i, name in enumerate(request.members):
             _check_tenant(name, worker.tenant, f"members[{i}]")
-        options = self._options(request, worker, "leads")
+        options = self._ranking.options(request, worker, "leads")
         view = await self._service.view(worker, request.min_revision, context)
         pipeline = pipeline_of(view)
-        query = self._query(options, None, "")
+        query = self._ranking.query(options, None, "")
         current_call().notes["members"] = len(request.members)
         reply = pb.BatchRecommendLeadsResponse()
         size, begin = 0, time.perf_counter()
@@ -100,11 +97,11 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         worker = self._service.worker(request.parent, "parent")
         names.parse_tenant(request.parent, worker.tenant)
         subject = self._subject(request, worker)
-        options = self._options(request, worker, "members")
+        options = self._ranking.options(request, worker, "members")
         view = await self._service.view(worker, request.min_revision, context)
         pipeline = pipeline_of(view)
-        binding = _binding(request, view)
-        query = self._query(options, binding, request.page_token)
+        binding = page_binding(request, view)
+        query = self._ranking.query(options, binding, request.page_token)
         with naming(lead=request.lead):
             ranked = pipeline.match(subject, query)
         lead_id = subject if isinstance(subject, str) else ""
@@ -112,8 +109,8 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         member = (lambda i: view.catalog.get(Member, i)) if options.full else None
         return pb.MatchMembersResponse(
             members=replies.members_to_proto(ranked, worker.tenant, query.offset, member),
-            next_page_token=self._next(binding, query, ranked),
-            attribution_token=self._token(worker, view, lead_id, query),
+            next_page_token=self._ranking.next_token(binding, query, ranked),
+            attribution_token=self._ranking.decision_token(worker, view, lead_id, query),
             model_version=view.model_id,
             revision=view.revision_text,
             serving_mode=replies.MODES[ranked.mode],
@@ -142,13 +139,6 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         """See the contract."""
         return await self._explanation.explain(request, context)
 
-    def _options(
-        self, request: queries.ListRequest, worker: TenantWorker, collection: str
-    ) -> queries.ListOptions:
-        if request.HasField("as_of_time"):
-            self._service.caller.check_as_of()
-        return queries.list_options(request, worker.tenant, collection, self._service.clock())
-
     def _subject(self, request: pb.MatchMembersRequest, worker: TenantWorker) -> str | Lead:
         match request.WhichOneof("subject"):
             case "lead":
@@ -158,58 +148,6 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
                     return draft_from_proto(request.draft, worker.tenant, self._service.clock())
             case _:
                 raise MissingFieldError("set lead or draft", field="subject")
-
-    def _query(self, options: queries.ListOptions, binding: object, page_token: str) -> ListQuery:
-        """The query of a page; later pages are ranked as at the time of the first."""
-        offset, when_us = 0, options.as_of_us
-        if page_token:
-            offset, when_us = self._service.page_tokens.decode(binding, page_token)
-        diversity = options.diversity
-        return ListQuery(
-            count=min(options.count, queries.MAX_DEPTH - offset),
-            offset=offset,
-            wanted=options.wanted,
-            diversity=self._service.default_diversity if diversity is None else diversity,
-            with_terms=options.full,
-            as_of_us=self._service.clock() if when_us is None else when_us,
-        )
-
-    def _next(self, binding: object, query: ListQuery, ranked: RankedList) -> str:
-        end = query.offset + len(ranked.items)
-        if not ranked.more or end >= queries.MAX_DEPTH or query.as_of_us is None:
-            return ""
-        return self._service.page_tokens.encode(binding, end, query.as_of_us)
-
-    def _token(self, worker: TenantWorker, view: View, subject: str, query: ListQuery) -> str:
-        decision = Decision(
-            view.model_id,
-            view.revision,
-            query.as_of_us or 0,
-            subject_key(subject),
-            draft=not subject,
-        )
-        return self._service.attribution[worker.tenant].encode(decision)
-
-    def _lead_reply(
-        self,
-        worker: TenantWorker,
-        view: View,
-        member_id: str,
-        ranked: RankedList,
-        query: ListQuery,
-        full: bool,
-    ) -> pb.RecommendLeadsResponse:
-        lead = (lambda i: view.catalog.get(Lead, i)) if full else None
-        return pb.RecommendLeadsResponse(
-            leads=replies.leads_to_proto(ranked, worker.tenant, query.offset, lead),
-            attribution_token=self._token(worker, view, member_id, query),
-            model_version=view.model_id,
-            revision=view.revision_text,
-            serving_mode=replies.MODES[ranked.mode],
-            baseline=ranked.baseline,
-            eligible_count=ranked.eligible_count,
-            removed=replies.removed_to_proto(ranked),
-        )
 
     def _batch_row(
         self,
@@ -228,7 +166,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         except ServiceError as error:
             result.error.CopyFrom(row_error(error, index, name))
         else:
-            reply = self._lead_reply(worker, view, member_id, ranked, query, full)
+            reply = self._ranking.lead_reply(worker, view, member_id, ranked, query, full)
             result.reply.CopyFrom(reply)
         return result
 
@@ -241,15 +179,6 @@ def _check_tenant(name: str, tenant: str, field: str) -> None:
         return
     if other != tenant:
         names.parse_name(name, tenant, "members", field)
-
-
-def _binding(request: Message, view: View) -> list[object]:
-    """What a page token holds to: every field of the query, and the model."""
-    query = type(request)()
-    query.CopyFrom(request)
-    for field in _PER_PAGE:
-        query.ClearField(field)
-    return [type(request).__name__, query.SerializeToString(deterministic=True), view.model_id]
 
 
 def _check_deadline(context: Context) -> None:
