@@ -22,7 +22,7 @@ from training.ranker_shape import NO_STEPS, Line, centred, pack, shape_table
 
 @dataclass(frozen=True)
 class RankerConfig:
-    """How the ranker is learned; defaults chosen on foursquare_nyc and bytecup2016."""
+    """How the ranker is learned; see the parts."""
 
     boost: BoostConfig = field(default_factory=BoostConfig)
     lines: LineConfig = field(default_factory=LineConfig)
@@ -47,7 +47,7 @@ def fit_additive(
     log-odds. "ranking": positives and sampled negatives of each group (int32[n], a member), only
     the order within a group is meant. Negatives that were not drawn evenly need weights, 1 / the
     chance of being drawn: among the best by embedding alone a high embedding score speaks against
-    a pair (foursquare_nyc: Recall@20 .075, weighted .087, drawn evenly .098).
+    a pair (foursquare_nyc: Recall@20 .075, weighted .086, drawn evenly .097).
     Same input, seed and threads → the same model.
     Raises ValueError for shapes that do not fit and for ranking without groups.
     """

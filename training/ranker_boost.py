@@ -22,7 +22,7 @@ F64 = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class BoostConfig:
-    """How the step functions are learned; defaults chosen on validation data.
+    """How the step functions are learned; usual values, results hardly moved with them.
 
     `most_rounds` is a limit: where there are at least `least_positives` positives, rounds are
     chosen on a held-back `validation_share`; with fewer, `few_rounds` and `few_l2` hold.
