@@ -26,6 +26,7 @@ from features.interest import event_weights
 from recsvc.bundle import Bundle, Manifest
 from recsvc.profile import half_life
 from recsvc.registry import ModelRegistry
+from recsvc.terms import INDEX
 from training.assemble_bundle import assemble_bundle
 from training.config import TrainingConfig
 from training.embeddings import Embedding
@@ -93,8 +94,9 @@ class Training:
         """
         registry = ModelRegistry(models, self.report.tenant)
         with self._stage("read"):
+            revision = _revision(folder)
             data = read_dataset(folder, rejects_folder=rejects)
-        bundle, evaluation = self.train(data, _revision(folder))
+        bundle, evaluation = self.train(data, revision)
         with self._stage("gate"):
             config = self.config
             previous = _published_metrics(registry)
@@ -185,7 +187,11 @@ class Training:
         elif lesson.kind == "AUTHORED":
             pairs = with_other_members(early, pairs, config.examples, config.seed)
             groups = pairs.lead
-        return learn_ranker(pairs, features_of(early, pairs), groups, config)
+        features = features_of(early, pairs)
+        if lesson.kind == "AUTHORED":
+            # A lead has one author: nobody is like anybody by what they share, only by their words.
+            features[:, INDEX["embedding"]] = 0.0
+        return learn_ranker(pairs, features, groups, config)
 
     def _judge(self, trial: Bundle, early: State, lesson: Lesson, pairs: Pairs) -> Evaluation:
         if lesson.kind == "EXPOSED":
