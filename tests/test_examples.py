@@ -166,7 +166,7 @@ def test_a_chosen_pair_is_one_that_the_member_had_not_met(early: State) -> None:
     assert 0 < len(authored) < len(chosen)
 
 
-CONFIGURED = ExampleConfig(negatives_per_member=20, candidate_pool=30)
+CONFIGURED = ExampleConfig(negatives_per_member=20, candidate_pool=8)
 
 
 def test_negatives_are_leads_that_the_member_could_have_been_offered(early: State) -> None:
