@@ -70,6 +70,15 @@ def test_popularity_is_the_least(high: float, passed: bool) -> None:
     assert checks(measured(0.28, high, popular))["not_worse_than_popularity"].passed is passed
 
 
+@pytest.mark.parametrize(("high", "passed"), [(0.51, True), (0.49, False), (np.nan, True)])
+def test_chance_is_the_least_where_there_were_exposures(high: float, passed: bool) -> None:
+    """Also on the first night, when there is no other bundle to compare with."""
+    within = Figure("auc_within_members", 0.4, 0.3, high, count=30)
+    assert checks(measured(0.6, 0.7, within))["not_worse_than_chance"].passed is passed
+    nobody = Figure("auc_within_members", np.nan)
+    assert "not_worse_than_chance" not in checks(measured(0.6, 0.7, nobody))
+
+
 def test_a_figure_without_an_interval_is_not_compared() -> None:
     newcomers = Figure("recall@20", 0.0, cohort="0 events", count=1)
     assert "floor: 0 events" not in checks(measured(0.6, 0.7, newcomers), PREVIOUS)

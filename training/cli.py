@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -13,6 +14,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from features.errors import RecsvcError
 from training.config import TrainingConfig
 from training.nightly import Training
+from training.report import TrainingReport
+
+UNUSABLE = 1
+"""Exit status when the data cannot be used."""
 
 NOT_PUBLISHED = 3
 """Exit status when a bundle was trained but the gate did not let it pass."""
@@ -42,16 +47,31 @@ def train(
     console = Console(stderr=True)
     config = TrainingConfig(seed=seed, threads=threads)
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
-    try:
-        with Progress(*columns, console=console, transient=True) as bar:
-            task = bar.add_task("starting", total=None)
-            training = Training(config, tenant, lambda stage: bar.update(task, description=stage))
-            report = training.publish(data, models, rejects)
-    except RecsvcError as error:
-        console.print(f"[red]{error}[/red]", highlight=False)
-        raise typer.Exit(1) from error
-    Console().print(report.render())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task("starting", total=None)
+        training = Training(config, tenant, lambda stage: bar.update(task, description=stage))
+        problem = _problem(lambda: training.publish(data, models, rejects))
+    report = training.report
+    report.why_not = report.why_not or problem
     if json_file is not None:
-        json_file.write_text(json.dumps(report.as_json(), ensure_ascii=False, indent=1) + "\n")
+        _write_json(report, json_file)
+    if problem:
+        console.print(problem, style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(UNUSABLE)
+    Console().print(report.render())
     if not report.published:
         raise typer.Exit(NOT_PUBLISHED)
+
+
+def _problem(run: Callable[[], object]) -> str:
+    """What is wrong with the data, "" when nothing is."""
+    try:
+        run()
+    except RecsvcError as error:
+        return str(error)
+    return ""
+
+
+def _write_json(report: TrainingReport, path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report.as_json(), ensure_ascii=False, indent=1) + "\n", "utf-8")

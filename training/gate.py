@@ -42,6 +42,10 @@ def gate_checks(
     if measured is None or not measured.count:
         checks.append(Check("evaluated", True, "too few later events to judge on: not compared"))
         return checks
+    within = evaluation.figure("auc_within_members")
+    if within is not None and within.count:
+        detail = f"{within.name} {_shown(within)}, chance 0.5"
+        checks.append(Check("not_worse_than_chance", not within.high < 0.5, detail))
     popularity = evaluation.figure(evaluation.primary, "popularity")
     if popularity is not None:
         good = measured.high >= popularity.value
