@@ -101,6 +101,9 @@ class Settings(BaseSettings):
         default="",
         description="redis://, rediss://, unix:// … of your store; empty: an embedded Valkey",
     )
+    store_answer_seconds: float = Field(
+        default=3.0, gt=0, description="How long a worker waits for the store to answer"
+    )
     embedded_fsync: Literal["always", "everysec"] = Field(
         default="always",
         description="When the embedded Valkey flushes its append-only file to disk",

@@ -32,7 +32,8 @@ async def run(order: Order) -> int:
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     # Ctrl-C reaches the whole group: the supervisor decides when its workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    async with RedisStore(order.store_url) as store:
+    answer_seconds = settings.store_answer_seconds
+    async with RedisStore(order.store_url, answer_seconds=answer_seconds) as store:
         try:
             server = Server(settings, store, load_key(settings.data_folder), Metrics(), log)
             loop.add_signal_handler(signal.SIGHUP, server.look_for_models)
