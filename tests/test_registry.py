@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -97,6 +98,17 @@ def test_only_names_of_models_are_loaded(registry: ModelRegistry, name: str) -> 
         registry.load(name)
 
 
+@pytest.fixture(scope="module")
+def four(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Models a, b, c, d, the published one being b; not to be changed."""
+    root = tmp_path_factory.mktemp("four")
+    registry = ModelRegistry(root, "hunan")
+    for at, model_id in enumerate("abcd"):
+        registry.publish(named(model_id, f"2025-01-0{at + 1}"))
+    registry.mark_published("b")
+    return root
+
+
 @pytest.mark.parametrize(
     ("keep", "protected", "gone"),
     [
@@ -108,11 +120,9 @@ def test_only_names_of_models_are_loaded(registry: ModelRegistry, name: str) -> 
     ],
 )
 def test_the_oldest_go_but_never_the_published_or_protected(
-    registry: ModelRegistry, keep: int, protected: frozenset[str], gone: list[str]
+    four: Path, tmp_path: Path, keep: int, protected: frozenset[str], gone: list[str]
 ) -> None:
-    for at, model_id in enumerate("abcd"):
-        registry.publish(named(model_id, f"2025-01-0{at + 1}"))
-    registry.mark_published("b")
+    registry = ModelRegistry(shutil.copytree(four, tmp_path / "copy"), "hunan")
     assert registry.prune(keep, protected) == gone
     assert [m.model_id for m in registry.models()] == sorted(set("abcd") - set(gone))
     assert registry.load("b")

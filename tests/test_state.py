@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from support.worlds import (
 from features.entities import ACTIONS, EXPOSURES, INTERESTS, EventKind, Lead, Member, Organization
 from features.events import EventLog
 from recsvc.arrays import UNLIMITED, stable_key
+from recsvc.bundle import Bundle, read_bundle, write_bundle
 from recsvc.filters import Verdict
 from recsvc.pipeline import Pipeline
 from recsvc.queries import ListQuery, ServingMode
@@ -36,7 +38,6 @@ from training.defaults import default_ranker
 from training.examples import Pairs, features_of
 from training.logs import DataSet
 from training.state import (
-    Catalog,
     State,
     build_catalog,
     interactions,
@@ -171,12 +172,15 @@ def features_of_all(state: State) -> np.ndarray[tuple[int, int], np.dtype[np.flo
 # --- next to nothing
 
 
-def serve(data: DataSet) -> tuple[Catalog, Pipeline]:
-    """A data set trained with the default ranker, and served."""
+def trained(data: DataSet) -> Bundle:
+    """A data set trained with the default ranker."""
     catalog = build_catalog(data, CONFIG)
     state = learn_state(catalog, data.events, spectral_fit(catalog), CONFIG)
-    bundle = bundle_of(catalog, state, default_ranker(features_of_all(state)))
-    return catalog, Pipeline(Snapshot(bundle), clock=lambda: NOW_US)
+    return bundle_of(catalog, state, default_ranker(features_of_all(state)))
+
+
+def serve(bundle: Bundle) -> Pipeline:
+    return Pipeline(Snapshot(bundle), clock=lambda: NOW_US)
 
 
 MEMBER = Member("m0", expertise="道路交通", latitude=28.2, longitude=113.0)
@@ -184,7 +188,7 @@ LEAD = Lead("l0", NOW_US - 5, title="道路停车", latitude=28.21, longitude=11
 
 
 def test_one_member_and_one_lead_without_events() -> None:
-    _, pipeline = serve(dataset_of([MEMBER], [LEAD], []))
+    pipeline = serve(trained(dataset_of([MEMBER], [LEAD], [])))
     answer = pipeline.recommend("m0", ListQuery())
     assert [i.id for i in answer.items] == ["l0"]
     assert answer.mode is ServingMode.COLD_START
@@ -195,7 +199,7 @@ def test_one_member_and_one_lead_without_events() -> None:
 def test_one_event() -> None:
     event = make_event(EventKind.CLAIMED, NOW_US - 9, 0, 0)
     other = replace(LEAD, lead_id="l1")
-    _, pipeline = serve(dataset_of([MEMBER], [LEAD, other], [event]))
+    pipeline = serve(trained(dataset_of([MEMBER], [LEAD, other], [event])))
     answer = pipeline.recommend("m0", ListQuery())
     assert [i.id for i in answer.items] == ["l1"]
     assert answer.mode is ServingMode.PERSONALIZED
@@ -204,13 +208,16 @@ def test_one_event() -> None:
 @pytest.mark.parametrize(
     ("members", "leads"), [([], []), ([MEMBER], []), ([], [LEAD]), ([Member("x")], [Lead("y")])]
 )
-def test_empty_tables_can_be_trained_served_and_filled(
-    members: list[Member], leads: list[Lead]
+def test_empty_tables_can_be_trained_written_served_and_filled(
+    members: list[Member], leads: list[Lead], tmp_path: Path
 ) -> None:
-    _, pipeline = serve(dataset_of(members, leads, []))
+    write_bundle(trained(dataset_of(members, leads, [])), tmp_path / "empty")
+    pipeline = serve(read_bundle(tmp_path / "empty"))
     snapshot = pipeline.snapshot
     for member in members:
-        assert len(pipeline.recommend(member.member_id, ListQuery()).items) == len(leads)
+        assert len(pipeline.recommend(member.member_id, ListQuery(diversity=0.5)).items) == len(
+            leads
+        )
     assert len(pipeline.match(Lead("", title="道路"), ListQuery()).items) == len(members)
     apply_steps(
         snapshot,
@@ -229,6 +236,6 @@ def test_a_log_without_times_does_not_fade() -> None:
     events = [make_event(EventKind.CLAIMED, 77, m, j) for m in range(3) for j in range(4) if m != j]
     members = [replace(MEMBER, member_id=f"m{i}") for i in range(3)]
     leads = [replace(LEAD, lead_id=f"l{i}", title=f"道路{'停车公交'[i % 4]}") for i in range(4)]
-    _, pipeline = serve(dataset_of(members, leads, events))
+    pipeline = serve(trained(dataset_of(members, leads, events)))
     assert not pipeline.snapshot.bundle.manifest.interest.has_times
     assert [i.id for i in pipeline.recommend("m0", ListQuery()).items] == ["l0"]

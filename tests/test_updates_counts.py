@@ -5,17 +5,19 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-from support.asking import ALL, NEW_LEAD, NOBODY, base_lead, matched
+from support.asking import ALL, NEW_LEAD, NOBODY, base_lead, matched, offered
 from support.changes import apply_steps, batch_of
 from support.describe import assert_same, describe
 from support.worlds import (
     NOW_US,
     tiny_dataset,
+    tiny_state,
 )
 
 from features.entities import Event, EventKind, Lead, LeadState, Member
-from recsvc.codec import encode_entity
+from recsvc.codec import RecordKind, encode_entity
 from recsvc.pipeline import Pipeline
+from recsvc.profile import fold_profile
 from recsvc.queries import ServingMode
 from recsvc.revision import Position
 from recsvc.snapshot import Snapshot
@@ -135,3 +137,19 @@ def test_a_learned_vector_survives_an_edit_and_a_guessed_one_follows_it(
     apply_steps(snapshot, rewritten)
     leads, local = snapshot.leads.locate(snapshot.leads.row("new"))
     np.testing.assert_allclose(leads.vector[local], snapshot.lead_vectors([rewritten])[0])
+
+
+def test_what_a_deleted_member_still_does_counts_when_they_are_back(
+    snapshot: Snapshot, pipeline: Pipeline
+) -> None:
+    """The deletion may come from one worker while another takes the event."""
+    member = tiny_dataset().members[3]
+    apply_steps(snapshot, NEW_LEAD, (RecordKind.MEMBER, "m3"))
+    apply_steps(snapshot, Event(EventKind.CLAIMED, NOW_US, "m3", "new"))
+    assert counters(snapshot, "new") == (0, 0, 1)
+    apply_steps(snapshot, member)
+    assert "new" not in offered(pipeline, "m3")
+    members, local = snapshot.members.locate(snapshot.members.row("m3"))
+    expected = fold_profile(snapshot, "m3")
+    np.testing.assert_array_equal(members.interest_text[local], expected.interest_text)
+    assert members.events[local] == tiny_state().members.events[3] + 1
