@@ -7,6 +7,10 @@ from __future__ import annotations
 
 import os
 
+# Tests start store servers beside live gRPC channels; gRPC's own fork handlers abort such a child
+# before it becomes the server. Read when gRPC is loaded, so it is set before anything else.
+os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
+
 import pytest
 from hypothesis import settings
 from support import worlds
