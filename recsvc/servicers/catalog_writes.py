@@ -7,6 +7,7 @@ the bundle's. A write is conditional on that base, so two updates of different f
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
@@ -37,6 +38,7 @@ E = TypeVar("E", Member, Lead, Organization, Conflict)
 M = TypeVar("M", bound=Message)
 
 _ATTEMPTS = 8
+_PAUSE_SECONDS = 0.005
 
 
 @dataclass(frozen=True)
@@ -132,7 +134,7 @@ class CatalogWrites:
         self, worker: TenantWorker, step: _Step[E, M], context: Context
     ) -> tuple[M, str]:
         kind = step.kind
-        for _ in range(_ATTEMPTS):
+        for attempt in range(_ATTEMPTS):
             base, expected = await self._base(worker, kind, step.identifier, context)
             if base is None and not step.allow_missing:
                 raise kind.not_found(step.name)
@@ -142,6 +144,8 @@ class CatalogWrites:
             try:
                 revision = await self._write(worker, new, base, expected)
             except StaleWriteError:
+                # Two workers in step would go on treading on each other: part them by chance.
+                await asyncio.sleep(random.uniform(0.0, _PAUSE_SECONDS * 2**attempt))
                 continue
             return kind.to_proto(new, worker.tenant), str(revision)
         raise ConcurrentUpdateError(
