@@ -190,15 +190,11 @@ def _write(folder: Path, arrays: Mapping[str, Any], prefix: str = "") -> None:
 
 
 def _load(folder: Path) -> Arrays:
-    """All arrays of a folder, memory-mapped copy-on-write (empty ones cannot be mapped)."""
-    found: Arrays = {}
-    for path in sorted(folder.glob("*.npy")):
-        try:
-            mapped = np.load(path, mmap_mode="c", allow_pickle=False)
-        except ValueError:
-            mapped = np.load(path, allow_pickle=False)
-        found[path.name.removesuffix(".npy")] = np.asarray(mapped)
-    return found
+    """All arrays of a folder, memory-mapped copy-on-write."""
+    return {
+        path.name.removesuffix(".npy"): np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+        for path in sorted(folder.glob("*.npy"))
+    }
 
 
 def _select(arrays: Arrays, prefix: str) -> Arrays:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.asking import ALL, NOBODY, add_copies
 from support.plain import PlainWorld
-from support.worlds import DAY_US, NOW_US, SCALE, tiny_bundle, tiny_dataset
+from support.worlds import DAY_US, NOW_US, SCALE, pipeline_of, tiny_bundle, tiny_dataset
 
 from features.entities import Lead, LeadState
 from recsvc.additive import Calibration
@@ -83,11 +83,18 @@ def test_beyond_what_diversity_reorders_the_order_is_by_score() -> None:
     """More copies of a lead than diversity looks at: none is lost or told twice."""
     snapshot = Snapshot(tiny_bundle())
     add_copies(snapshot, DIVERSITY_POOL + 40)
-    answer = Pipeline(snapshot, clock=lambda: NOW_US).recommend(NOBODY, replace(ALL, diversity=0.5))
+    pipeline = pipeline_of(snapshot)
+    answer = pipeline.recommend(NOBODY, replace(ALL, diversity=0.5))
     assert len(set(ids(answer))) == len(answer.items) == answer.eligible_count
     rest = answer.items[DIVERSITY_POOL:]
     assert [i.score for i in rest] == sorted((i.score for i in rest), reverse=True)
     assert all(i.diversity_adjustment == 0.0 for i in rest)
+    for diversity in (0.0, 0.5):
+        whole = pipeline.recommend(NOBODY, replace(ALL, diversity=diversity))
+        for offset in (0, 150, 199, 200, 220):
+            page = ListQuery(count=10, offset=offset, diversity=diversity)
+            found = ids(pipeline.recommend(NOBODY, page))
+            assert found == ids(whole)[offset : offset + 10]
 
 
 def test_diversity_brings_other_subjects_up(pipeline: Pipeline) -> None:
