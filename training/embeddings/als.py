@@ -23,10 +23,10 @@ class AlsModel:
     """
 
     dimensions: int = 128
-    regularization: float = 0.1
+    regularization: float = 20.0
     alpha: float = 40.0
     weight_power: float = 0.0
-    iterations: int = 15
+    iterations: int = 10
     content: ContentConfig = field(default_factory=ContentConfig)
 
     @property

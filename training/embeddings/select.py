@@ -1,12 +1,55 @@
-"""Which embedding model a data set gets."""
+"""Which embedding a data set gets: chosen on a part of its own events, held out by chance.
+
+What is tried depends on the shape of the data alone and not on the clock, so that the same log
+gives the same choice on every machine.
+"""
 
 from __future__ import annotations
 
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+
 from scipy import sparse
 
-from training.embeddings.base import EmbeddingModel
+from training.embeddings.als import AlsModel
+from training.embeddings.base import Embedding, EmbeddingModel, TrainingData, blend
+from training.embeddings.blended import BlendModel
 from training.embeddings.content import ContentConfig
-from training.embeddings.spectral import SpectralModel
+from training.embeddings.spectral import SpectralModel, Spectrum
+from training.embeddings.validation import Figures, Holdout, hold_out, measure
+
+# Of members and leads: from few data to many, popularity counts differently.
+_EXPONENTS = ((0.3, 0.4), (0.5, 0.3), (0.5, 0.5))
+_OUTPUT_STEPS = (0.0, -0.1)
+_DIMENSIONS = (64, 128, 256, 512, 1024)
+_ALS = AlsModel(128, regularization=20.0, alpha=40.0)
+_SMALL_ALS = AlsModel(64, regularization=10.0, alpha=10.0)
+_ALS_WEIGHTS = (0.3, 0.6, 1.0)
+_FEWEST_PAIRS = 2_000
+_MANY_PAIRS = 300_000
+# Twice the dimensions double what a scan costs: they have to find 1 % more.
+_PRICE = math.log2(1.01)
+_TRIAL_CONTENT = ContentConfig(rank=128, most_iterations=10)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One model that was tried, what it found of the held-out events, and how long it took."""
+
+    model: EmbeddingModel
+    figures: Figures
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The model to fit on all events, and every trial behind it."""
+
+    model: EmbeddingModel
+    trials: tuple[Trial, ...]
 
 
 def choose_embedding(
@@ -16,9 +59,121 @@ def choose_embedding(
     seed: int,
     threads: int,
 ) -> EmbeddingModel:
-    """The model for interactions csr float32[m, n] and content csr float32[n, t].
+    """The model for interactions csr float32[m, n] and content csr float32[n, t]."""
+    return choose(interactions, content, seed=seed, threads=threads).model
 
-    More directions pay where there is more to learn them from.
+
+def choose(
+    interactions: sparse.csr_matrix,
+    content: sparse.csr_matrix | None = None,
+    member_content: sparse.csr_matrix | None = None,
+    *,
+    seed: int,
+    threads: int,
+) -> Choice:
+    """Exponents first, then dimensions, then whether ALS beside the spectrum is worth its columns.
+
+    With content, leads held out whole count as much as held-out pairs: a lead nobody touched is the
+    normal case. Below 2,000 pairs nothing can be told apart, and the default model is taken.
     """
-    dimensions = 64 if interactions.nnz < 300_000 else 512
-    return SpectralModel(dimensions=dimensions, content=ContentConfig(rank=300))
+    data = TrainingData.checked(interactions, content, member_content)
+    if data.interactions.nnz < _FEWEST_PAIRS:
+        return Choice(SpectralModel(dimensions=64), ())
+    cold_share = 0.1 if content is not None else 0.0
+    holdout = hold_out(data, share=0.2, cold_share=cold_share, seed=seed)
+    search = _Search(holdout, seed, threads)
+    model = search.beside(*search.spectral())
+    return Choice(model, tuple(search.trials))
+
+
+class _Search:
+    """The trials on one holdout."""
+
+    def __init__(self, holdout: Holdout, seed: int, threads: int) -> None:
+        self.trials: list[Trial] = []
+        self._holdout, self._seed, self._threads = holdout, seed, threads
+
+    def spectral(self) -> tuple[SpectralModel, Spectrum]:
+        """The best spectral model by held-out pairs, and its spectrum, not to be computed twice.
+
+        The exponents are chosen at few dimensions, where a trial is cheap.
+        """
+        found: list[tuple[float, SpectralModel]] = []
+        for member, lead in _EXPONENTS:
+            outputs = [round(lead + step, 2) for step in _OUTPUT_STEPS]
+            found += self._cuts(SpectralModel(_DIMENSIONS[1], member, lead), outputs)[0]
+        best = max(found, key=lambda pair: pair[0])[1]
+        wide = replace(best, dimensions=_most_dimensions(self._holdout.train.interactions.nnz))
+        found, spectrum = self._cuts(wide, [best.output_exponent])
+        return max(found, key=lambda pair: pair[0])[1], spectrum
+
+    def beside(self, spectral: SpectralModel, spectrum: Spectrum) -> EmbeddingModel:
+        """`spectral` alone, ALS alone or both, also by what they say of untouched leads."""
+        few = self._holdout.train.interactions.nnz < _MANY_PAIRS
+        trial = replace(spectral, content=_TRIAL_CONTENT)
+        alone = trial.embed(self._holdout.train, spectrum)
+        first = self._tried(spectral, alone, 0.0)
+        found: list[tuple[float, EmbeddingModel]] = [(_value(first, first, alone), spectral)]
+        for als in (_ALS, _SMALL_ALS) if few else (_ALS,):
+            other, seconds = self._fit(als)
+            figures = self._tried(als, other, seconds)
+            found.append((_value(figures, first, other), als))
+            for weight in _ALS_WEIGHTS:
+                model = BlendModel((spectral, als), (1.0, weight))
+                both = blend([alone, other], model.weights, seed=self._seed)
+                figures = self._tried(model, both, 0.0)
+                found.append((_value(figures, first, both), model))
+        return max(found, key=lambda pair: pair[0])[1]
+
+    def _cuts(
+        self, widest: SpectralModel, outputs: Sequence[float]
+    ) -> tuple[list[tuple[float, SpectralModel]], Spectrum]:
+        """One decomposition, and what it is worth at every usual width and output exponent."""
+        started = time.perf_counter()
+        data = TrainingData(self._holdout.train.interactions)
+        spectrum = widest.decompose(data.interactions, seed=self._seed, threads=self._threads)
+        seconds = time.perf_counter() - started
+        found = []
+        for output, dimensions in product(outputs, _widths(len(spectrum.values))):
+            model = replace(widest, dimensions=dimensions, output_exponent=output)
+            embedding = model.embed(data, spectrum)
+            figures = self._tried(model, embedding, seconds)
+            found.append((figures.warm * dimensions**-_PRICE, model))
+            seconds = 0.0
+        return found, spectrum
+
+    def _fit(self, model: AlsModel) -> tuple[Embedding, float]:
+        started = time.perf_counter()
+        data = self._holdout.train
+        embedding = replace(model, content=_TRIAL_CONTENT).fit(
+            data.interactions,
+            data.content,
+            data.member_content,
+            seed=self._seed,
+            threads=self._threads,
+        )
+        return embedding, time.perf_counter() - started
+
+    def _tried(self, model: EmbeddingModel, embedding: Embedding, seconds: float) -> Figures:
+        started = time.perf_counter()
+        figures = measure(embedding, self._holdout, self._seed)
+        seconds += time.perf_counter() - started
+        self.trials.append(Trial(model, figures, seconds))
+        return figures
+
+
+def _value(figures: Figures, first: Figures, embedding: Embedding) -> float:
+    """Warm and cold as shares of the first trial's, together, less the price of the columns."""
+    warm = figures.warm / first.warm if first.warm else 0.0
+    cold = figures.cold / first.cold if first.cold else 0.0
+    return float((warm + cold) * embedding.dimensions_count**-_PRICE)
+
+
+def _most_dimensions(pairs_count: int) -> int:
+    """How many directions so many pairs can tell apart."""
+    return 256 if pairs_count < 100_000 else 512 if pairs_count < _MANY_PAIRS else _DIMENSIONS[-1]
+
+
+def _widths(most: int) -> list[int]:
+    """The usual widths that the spectrum has, and what it has when that is less than any."""
+    return [d for d in _DIMENSIONS if d <= most] or [most]

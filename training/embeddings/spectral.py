@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from recsvc.foldin import LinearPart
@@ -23,6 +24,19 @@ _SCALE_UNIT = 1e-3
 
 
 @dataclass(frozen=True)
+class Spectrum:
+    """A decomposition R ~ U S V^T: members = R V float32[m, r], values S float32[r], leads = V.
+
+    lead_sums float64[n] are the degrees that R was normalised with.
+    """
+
+    members: Floats
+    values: Floats
+    leads: Floats
+    lead_sums: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class SpectralModel:
     """Reproducible byte for byte with any fixed number of threads.
 
@@ -31,9 +45,9 @@ class SpectralModel:
     """
 
     dimensions: int = 512
-    member_exponent: float = 0.5
-    lead_exponent: float = 0.5
-    output_exponent: float = 0.5
+    member_exponent: float = 0.3
+    lead_exponent: float = 0.4
+    output_exponent: float = 0.3
     value_power: float = 0.0
     weight_power: float = 0.0
     content: ContentConfig = field(default_factory=ContentConfig)
@@ -56,7 +70,12 @@ class SpectralModel:
         data = TrainingData.checked(interactions, content, member_content)
         if not data.interactions.nnz:
             return untrained(self.name, data)
-        weights = powered(data.interactions, self.weight_power)
+        spectrum = self.decompose(data.interactions, seed=seed, threads=threads)
+        return self.embed(data, spectrum)
+
+    def decompose(self, interactions: sparse.csr_matrix, *, seed: int, threads: int) -> Spectrum:
+        """The expensive half of `fit`: models that differ in the rest may share it."""
+        weights = powered(interactions, self.weight_power)
         lead_sums = np.maximum(np.asarray(weights.sum(axis=0)).ravel(), 1.0)
         member_sums = np.maximum(np.asarray(weights.sum(axis=1)).ravel(), 1e-12)
         normalised = sparse.csr_matrix(
@@ -67,20 +86,24 @@ class SpectralModel:
         )
         rank = min(self.dimensions, *weights.shape)
         found = truncated_svd(normalised, rank, seed=seed, threads=threads)
-        gain = self._gain(found.values)
-        members = np.zeros((weights.shape[0], rank + 1), np.float32)
-        members[:, :rank] = (normalised @ found.right) * gain
-        leads = self._leads(found.right, lead_sums)
-        part = self._part(gain)
-        return finished(self.name, members, leads, part, data, self.content)
+        projected = np.asarray(normalised @ found.right, np.float32)
+        return Spectrum(projected, found.values, found.right, lead_sums)
+
+    def embed(self, data: TrainingData, spectrum: Spectrum) -> Embedding:
+        """The cheap half of `fit`, of the first `dimensions` directions of `spectrum`."""
+        rank = min(self.dimensions, len(spectrum.values))
+        gain = self._gain(spectrum.values[:rank])
+        members = np.zeros((data.interactions.shape[0], rank + 1), np.float32)
+        members[:, :rank] = spectrum.members[:, :rank] * gain
+        leads = self._leads(spectrum.leads[:, :rank], spectrum.lead_sums)
+        return finished(self.name, members, leads, self._part(gain), data, self.content)
 
     def _gain(self, values: Floats) -> Floats:
         relative = values / max(float(values.max(initial=0.0)), 1e-12)
-        return np.where(
-            relative > 1e-6, np.maximum(relative, 1e-6) ** self.value_power, 0.0
-        ).astype(np.float32)
+        powers = np.maximum(relative, 1e-6) ** self.value_power
+        return np.where(relative > 1e-6, powers, 0.0).astype(np.float32)
 
-    def _leads(self, right: Floats, lead_sums: Floats) -> Floats:
+    def _leads(self, right: Floats, lead_sums: NDArray[np.float64]) -> Floats:
         scale = _SCALE_UNIT * lead_sums ** -(self.lead_exponent + self.output_exponent)
         out = right * (lead_sums**self.output_exponent)[:, None]
         return np.concatenate([out, scale[:, None]], axis=1).astype(np.float32)

@@ -23,8 +23,7 @@ _THREADS_FROM_RANK = 400
 class Svd:
     """matrix ~ left @ diag(values) @ right.T; left float32[m, r], values [r] falling, right [n, r].
 
-    The sign of each pair is fixed: the entry of `right` that is largest in size is positive. Where
-    the matrix has a lower rank than asked for, values are 0 and the vectors zero.
+    Where the matrix has a lower rank than asked for, values are 0 and the vectors zero.
     """
 
     left: Floats
@@ -52,7 +51,8 @@ def truncated_svd(matrix: sparse.csr_matrix, rank: int, *, seed: int, threads: i
         narrow = narrow * (values > 0.0).astype(np.float32)
         long = np.asarray(tall @ narrow, np.float32) * inverse.astype(np.float32)
     left, right = (narrow, long) if wide else (long, narrow)
-    return _signed(left, values, right)
+    contiguous = np.ascontiguousarray
+    return Svd(contiguous(left), values.astype(np.float32), contiguous(right))
 
 
 def _gram_eigen(
@@ -66,11 +66,12 @@ def _gram_eigen(
         gram = (flat.astype(np.float64) @ tall.astype(np.float64)).toarray()
     else:
         gram, basis = _block_lanczos(tall, flat, basis_size, seed)
+        gram = gram.astype(np.float32)  # the products before were no more exact
     last = len(gram) - 1
     squares, turned = eigh(gram, subset_by_index=[len(gram) - rank, last], check_finite=False)
     squares, vectors = squares[::-1], turned[:, ::-1].astype(np.float32)
-    # Eigenvalues of the Gram matrix are exact to float32 of the largest: below it, all is noise.
-    squares = np.where(squares > 1e-7 * max(squares[0], 0.0), squares, 0.0)
+    # Eigenvalues are exact to a few units of float32 of the largest: below, all is noise.
+    squares = np.where(squares > 1e-6 * max(squares[0], 0.0), squares, 0.0)
     return np.sqrt(squares), vectors if basis is None else np.asarray(basis @ vectors)
 
 
@@ -133,14 +134,3 @@ def _cholesky_step(basis: Floats, gram: Floats) -> Floats:
     factor = cholesky(gram.astype(np.float64))
     step: Floats = basis @ solve_triangular(factor, np.eye(len(factor))).astype(np.float32)
     return step
-
-
-def _signed(left: Floats, values: NDArray[np.float64], right: Floats) -> Svd:
-    """Signs that do not depend on chance."""
-    largest = np.abs(right).argmax(axis=0)
-    signs = np.where(right[largest, np.arange(right.shape[1])] < 0.0, -1.0, 1.0)
-    return Svd(
-        np.ascontiguousarray(left * signs.astype(np.float32)),
-        values.astype(np.float32),
-        np.ascontiguousarray(right * signs.astype(np.float32)),
-    )
