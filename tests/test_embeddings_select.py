@@ -88,6 +88,7 @@ def test_a_perfect_embedding_measures_one_and_a_constant_chance() -> None:
     pairs, content = planted_log()
     held = hold_out(TrainingData.checked(pairs, content, None), share=0.2, cold_share=0.4, seed=3)
     oracle = (held.warm + held.cold).toarray().astype(np.float32)
+    oracle *= 1.0 + np.random.default_rng(0).random(oracle.shape, np.float32)  # no ties
     perfect = SpectralModel(4).fit(pairs, seed=1, threads=1)
     perfect = replace(perfect, members=oracle, leads=np.eye(300, dtype=np.float32))
     assert measure(perfect, held, seed=0).cold == 1.0
