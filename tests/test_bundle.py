@@ -118,27 +118,6 @@ def flip(data: bytes, at: int) -> bytes:
     return data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
 
 
-DAMAGES: dict[str, Callable[[bytes], bytes]] = {
-    "one byte": lambda data: flip(data, len(data) // 2),
-    "truncated": lambda data: data[:-1],
-    "empty": lambda _: b"",
-}
-
-
-@pytest.mark.parametrize("damage", DAMAGES)
-def test_damage_to_any_file_is_found_and_the_file_named(folder: Path, damage: str) -> None:
-    for path in files_of(folder):
-        whole = path.read_bytes()
-        path.write_bytes(DAMAGES[damage](whole))
-        name = path.relative_to(folder).as_posix()
-        with pytest.raises(BundleCorruptError) as caught:
-            read_bundle(folder)
-        assert name in str(caught.value)
-        assert "roll back" in str(caught.value)
-        path.write_bytes(whole)
-    read_bundle(folder)
-
-
 def test_every_byte_of_the_manifest_counts(folder: Path) -> None:
     """But for the blanks that only make it readable."""
     path = folder / MANIFEST

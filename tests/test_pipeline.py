@@ -22,7 +22,7 @@ from recsvc.queries import Item, ListQuery, RankedList, ServingMode, Wanted
 from recsvc.snapshot import Snapshot
 
 MEMBERS = ("m0", "m3", "m12", "m17", "m38")
-LEADS = ("l3", "l16", "l30", "l64")
+LEADS = ("l9", "l16", "l57", "l78")
 
 
 def ids(answer: RankedList) -> list[str]:
@@ -34,14 +34,14 @@ def test_a_list_holds_what_may_be_offered_best_first(pipeline: Pipeline) -> None
     for member_id in MEMBERS:
         answer = pipeline.recommend(member_id, ALL)
         kept = {n for (m, n), v in expected.items() if m == member_id and v is Verdict.KEPT}
-        assert set(ids(answer)) == kept
+        assert set(ids(answer)) == kept != set()
         check_list(pipeline, answer, [(member_id, i) for i in ids(answer)])
         taken = [v for (m, _), v in expected.items() if m == member_id and v is not Verdict.KEPT]
         assert answer.removed == {v: taken.count(v) for v in set(taken)}
     for lead_id in LEADS:
         answer = pipeline.match(lead_id, ALL)
         kept = {m for (m, n), v in expected.items() if n == lead_id and v is Verdict.KEPT}
-        assert set(ids(answer)) == kept
+        assert set(ids(answer)) == kept != set()
         check_list(pipeline, answer, [(i, lead_id) for i in ids(answer)])
 
 
@@ -63,8 +63,9 @@ def check_list(pipeline: Pipeline, answer: RankedList, pairs: list[tuple[str, st
 @pytest.mark.parametrize("diversity", [0.0, 0.6])
 @pytest.mark.parametrize("size", [1, 3, 7, 100])
 def test_pages_put_together_are_the_list(pipeline: Pipeline, diversity: float, size: int) -> None:
-    for ask, who in ((pipeline.recommend, "m3"), (pipeline.match, "l30")):
+    for ask, who in ((pipeline.recommend, "m3"), (pipeline.match, "l34")):
         whole = ask(who, replace(ALL, diversity=diversity))
+        assert len(whole.items) > 20
         pages: list[Item] = []
         more = True
         while more:
@@ -119,8 +120,9 @@ def test_diversity_brings_other_subjects_up(pipeline: Pipeline) -> None:
 def test_terms_come_when_they_are_asked_for_and_sum_to_the_score(pipeline: Pipeline) -> None:
     for answer in (
         pipeline.recommend("m3", ListQuery(with_terms=True)),
-        pipeline.match("l30", ListQuery(with_terms=True)),
+        pipeline.match("l34", ListQuery(with_terms=True)),
     ):
+        assert len(answer.items) == 10
         for item in answer.items:
             total = sum(term.weight for term in item.terms) + answer.baseline
             assert total == pytest.approx(item.score, abs=1e-4)
@@ -133,7 +135,9 @@ def test_reasons_of_a_list_differ_from_item_to_item(pipeline: Pipeline) -> None:
         for item in pipeline.recommend(member_id, ALL).items:
             if len(item.reasons) > 1:
                 assert "WILLINGNESS" not in {r.group for r in item.reasons}
-    for item in pipeline.match("l30", ALL).items:
+    found = pipeline.match("l34", ALL).items
+    assert any(len(item.reasons) > 1 for item in found)
+    for item in found:
         if len(item.reasons) > 1:
             assert not {r.group for r in item.reasons} & {"FRESHNESS", "URGENCY", "APPEAL"}
 
@@ -235,7 +239,7 @@ def test_an_observer_hears_of_every_stage_and_of_what_was_removed(snapshot: Snap
     stages = ["filter", "retrieve", "rank", "diversify", "explain"]
     assert listener.stages == stages
     assert listener.removals == answer.removed != {}
-    pipeline.match("l30", ListQuery())
+    pipeline.match("l34", ListQuery())
     pipeline.score_pairs([("m3", "l3")])
     assert listener.stages == [*stages, *stages, "rank"]
 

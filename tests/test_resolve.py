@@ -63,7 +63,8 @@ def lead_of(lead_id: str) -> Lead:
 
 
 ASKING = ("m0", "m2", "m12", "m30")
-WANTED_LEADS = ("l3", "l9", "l30", "l64")
+WANTED_LEADS = ("l9", "l34", "l57", "l67")
+"""Open leads; of the last nothing is known."""
 
 
 @pytest.mark.parametrize("topic", ["交通", "养老"])
@@ -120,6 +121,7 @@ def test_distance_goes_by_the_nearest_place_and_unknown_does_not_fit(
 ) -> None:
     for lead_id in WANTED_LEADS:
         every = members_for(mixed, lead_id, Wanted())
+        assert len(every) > 20
         expected = set()
         for i in every:
             members, local = mixed.members.locate(mixed.members.row(i))
@@ -171,7 +173,7 @@ def test_all_conditions_hold_at_once(mixed: Snapshot) -> None:
 @pytest.mark.parametrize("wanted", [Wanted(topics=("没有",)), Wanted(organization_ids=("没有",))])
 def test_what_nobody_has_fits_nothing(mixed: Snapshot, wanted: Wanted) -> None:
     assert leads_for(mixed, "m0", wanted) == set()
-    assert members_for(mixed, "l3", wanted) == set()
+    assert members_for(mixed, "l67", wanted) == set()
 
 
 @pytest.mark.parametrize("code", ["ab", "4", "4301040000000", "043"])

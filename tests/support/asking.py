@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import Any
+
 import numpy as np
 
 from features.entities import Lead
 from recsvc.arrays import stable_key
+from recsvc.bundle import Bundle
 from recsvc.pipeline import Pipeline
 from recsvc.queries import ListQuery
 from recsvc.snapshot import Snapshot
-from support.worlds import DAY_US, NOW_US, tiny_dataset
+from support.worlds import DAY_US, NOW_US, pipeline_of, tiny_dataset
 
 ALL = ListQuery(count=1_000)
+GOLDEN = ListQuery(count=8, diversity=0.2)
 NEW_LEAD = Lead(
     "new", NOW_US, "", title="关于道路停车的建议", body="公交站台拥堵", region_code="430104"
 )
@@ -44,3 +49,16 @@ def add_copies(snapshot: Snapshot, count: int) -> None:
         tail.text[row] = snapshot.bundle.leads.text[text]
         tail.vector[row] = snapshot.bundle.leads.vector[text] * (1.0 - i / count)
         tail.create_time_us[row] = NOW_US - i * DAY_US
+
+
+def golden_answers(bundle: Bundle) -> dict[str, Any]:
+    """What a bundle answers to fixed questions, as plain values; scores to five digits."""
+    pipeline = pipeline_of(Snapshot(bundle))
+    answers = {f"member {i}": pipeline.recommend(i, GOLDEN) for i in ("m0", "m3", "m12", NOBODY)}
+    answers |= {f"lead {i}": pipeline.match(i, GOLDEN) for i in ("l9", "l34", "l67")}
+    draft = replace(NEW_LEAD, lead_id="", latitude=28.2, longitude=112.95)
+    answers["draft"] = pipeline.match(draft, GOLDEN)
+    return {
+        question: [[item.id, round(item.score, 5)] for item in answer.items]
+        for question, answer in answers.items()
+    }
