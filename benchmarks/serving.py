@@ -17,20 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from features.errors import RecsvcError
+from recsvc.children import ending_with_parent
 
 START_SECONDS = 180.0
 STOP_SECONDS = 30.0
 _POLL_SECONDS = 0.01
-_CHILD = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
-if os.getppid() == int(sys.argv[1]):
-    from recsvc.cli import main
-    main(sys.argv[2:])
-"""
-"""`recsvc …` that ends with the benchmark. The child asks for it, because a function that runs
-between fork and exec (preexec_fn) does not go together with gRPC's threads.
-"""
 _LOG_LINES = 15
 _READY = re.compile(
     r"recsvc ready on (?P<address>\S+); workers: (?P<workers>\d+); models: (?P<models>.*); "
@@ -100,7 +91,7 @@ class ServiceProcess:
         begin = time.perf_counter()
         with self.log_path.open("ab") as log:
             self._process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-c", _CHILD, str(os.getpid()), "serve"),
+                *ending_with_parent(sys.executable, "-m", "recsvc.cli", "serve"),
                 cwd=self.folder,
                 env=self._environment,
                 stdin=asyncio.subprocess.DEVNULL,

