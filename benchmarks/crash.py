@@ -27,12 +27,12 @@ from benchmarks.serving import Ready, ServiceProcess, ServingError
 from benchmarks.small_model import TENANT, small_bundle
 from benchmarks.verdict import conclude, count_bar, make_console, scratch_folder
 from features.entities import Lead, Member
-from recsvc.bundle import Bundle
 from recsvc.client import AsyncClient, RetryPolicy
-from recsvc.embedded import EmbeddedValkey
 from recsvc.errors import RevisionNotReachedError, ServiceError
-from recsvc.registry import ModelRegistry
-from recsvc.revision import NOTHING, Revision
+from recsvc.model.bundle import Bundle
+from recsvc.model.registry import ModelRegistry
+from recsvc.store.embedded import EmbeddedValkey
+from recsvc.store.revision import NOTHING, Revision
 
 WRITERS = 4
 OLD_SAMPLE = 60

@@ -13,12 +13,12 @@ import numpy as np
 from benchmarks.crash_ledger import Fault, Key, Ledger, Record, key_of
 from features.entities import Event, EventKind, Lead, Member
 from features.errors import RecsvcError
-from recsvc.changes import batches_between
 from recsvc.client import AsyncClient, EventReport, ImportReport
 from recsvc.errors import NotFoundError
-from recsvc.redis_store import RedisStore
-from recsvc.revision import NOTHING
-from recsvc.store import ChangeKind
+from recsvc.store.changes import batches_between
+from recsvc.store.protocol import ChangeKind
+from recsvc.store.redis_store import RedisStore
+from recsvc.store.revision import NOTHING
 
 _TOPICS = ("交通", "环保", "教育", "养老")
 _KINDS = (EventKind.PUSHED, EventKind.SHOWN, EventKind.OPENED, EventKind.CLAIMED)

@@ -17,10 +17,10 @@ from scipy import sparse
 
 from benchmarks.workload import ProvinceConfig, generate, write_dataset
 from features.config import FeatureConfig
-from recsvc.additive import Calibration
-from recsvc.arrays import F32
-from recsvc.bundle import Bundle, Manifest
-from recsvc.terms import FEATURE_COUNT
+from recsvc.model.additive import Calibration
+from recsvc.model.arrays import F32
+from recsvc.model.bundle import Bundle, Manifest
+from recsvc.model.terms import FEATURE_COUNT
 from training.assemble_bundle import assemble_bundle
 from training.config import TrainingConfig
 from training.defaults import default_ranker

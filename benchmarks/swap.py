@@ -26,9 +26,9 @@ from benchmarks.swap_load import BETWEEN, SWAPPING, Load
 from benchmarks.swap_report import SwapReport
 from benchmarks.verdict import conclude, count_bar, make_console, scratch_folder
 from features.errors import RecsvcError
-from recsvc.bundle import FORMAT_VERSION, MANIFEST, Bundle
 from recsvc.client import AsyncClient, RetryPolicy, Worker
-from recsvc.registry import ModelRegistry
+from recsvc.model.bundle import FORMAT_VERSION, MANIFEST, Bundle
+from recsvc.model.registry import ModelRegistry
 
 CALLERS = 8
 CONNECTIONS = 16

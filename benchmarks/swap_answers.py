@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from recsvc.bundle import Bundle
 from recsvc.client import LeadList, MemberList, RankedLead, RankedMember
-from recsvc.pipeline import Pipeline
-from recsvc.queries import ListQuery, RankedList
-from recsvc.snapshot import Snapshot
+from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.queries import ListQuery, RankedList
+from recsvc.model.bundle import Bundle
+from recsvc.model.snapshot import Snapshot
 
 COUNT = 10
 Row: TypeAlias = tuple[str, float, float | None, tuple[str, ...]]

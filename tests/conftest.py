@@ -15,9 +15,9 @@ import pytest
 from hypothesis import settings
 from support import worlds
 
-from recsvc.bundle import Bundle
-from recsvc.pipeline import Pipeline
-from recsvc.snapshot import Snapshot
+from recsvc.matching.pipeline import Pipeline
+from recsvc.model.bundle import Bundle
+from recsvc.model.snapshot import Snapshot
 
 # A first call compiles kernels, which takes seconds: deadlines would only measure that.
 settings.register_profile("steady", deadline=None, derandomize=True)

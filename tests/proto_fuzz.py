@@ -9,7 +9,7 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from hypothesis import strategies as st
 
-from recsvc.interceptors.access import CONTRACT
+from recsvc.serving.interceptors.access import CONTRACT
 
 _T = FieldDescriptor
 _MEMBERS = ["tenants/default/members/m0", "tenants/default/members/m3", "tenants/default/members/x"]

@@ -17,13 +17,13 @@ from grpc_status import rpc_status
 from tiny_bundle import publish_tiny
 
 from recsvc.config import load_settings
-from recsvc.embedded import EmbeddedValkey
-from recsvc.log import build_logger
-from recsvc.metrics import Metrics
-from recsvc.redis_store import RedisStore
-from recsvc.registry import ModelRegistry
-from recsvc.server import Server
+from recsvc.model.registry import ModelRegistry
+from recsvc.serving.log import build_logger
+from recsvc.serving.metrics import Metrics
+from recsvc.serving.server import Server
 from recsvc.settings import Settings
+from recsvc.store.embedded import EmbeddedValkey
+from recsvc.store.redis_store import RedisStore
 from recsvc.v1 import (
     catalog_pb2_grpc,
     model_pb2_grpc,

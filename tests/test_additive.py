@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from recsvc.additive import (
+from recsvc.model.additive import (
     AdditiveModel,
     Calibration,
     additive_scores,

@@ -23,14 +23,14 @@ from features.entities import (
     Place,
 )
 from features.errors import DataError
-from recsvc.archive import Archiver, export_dataset, trim_point, trim_stream
-from recsvc.archive_folder import ArchiveFencedError, ArchiveFolder, ArchiveMark
-from recsvc.codec import RecordKind
-from recsvc.dataset_columns import batch_of, schema_of
-from recsvc.embedded import EmbeddedValkey
-from recsvc.redis_store import RedisStore
-from recsvc.revision import NOTHING, Position, Revision
-from recsvc.store import RevisionTrimmedError, WorkerStatus
+from recsvc.store.archive import Archiver, export_dataset, trim_point, trim_stream
+from recsvc.store.archive_folder import ArchiveFencedError, ArchiveFolder, ArchiveMark
+from recsvc.store.codec import RecordKind
+from recsvc.store.dataset_columns import batch_of, schema_of
+from recsvc.store.embedded import EmbeddedValkey
+from recsvc.store.protocol import RevisionTrimmedError, WorkerStatus
+from recsvc.store.redis_store import RedisStore
+from recsvc.store.revision import NOTHING, Position, Revision
 from training.logs import read_dataset
 
 NOW_US = 1_700_000_000_000_000

@@ -7,7 +7,7 @@ import sys
 
 import numpy as np
 
-from recsvc.arrays import (
+from recsvc.model.arrays import (
     UNLIMITED,
     LeadColumns,
     MemberColumns,
@@ -58,6 +58,6 @@ def test_keys_are_the_same_in_every_process_and_zero_for_nobody_only() -> None:
     assert len(set(keys)) == 10_000
     assert 0 not in keys
     assert all(-(2**63) <= k < 2**63 for k in keys)
-    code = "from recsvc.arrays import stable_key; print(stable_key('委员1'))"
+    code = "from recsvc.model.arrays import stable_key; print(stable_key('委员1'))"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert int(found.stdout) == stable_key("委员1")

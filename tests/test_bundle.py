@@ -17,7 +17,15 @@ from support.changes import apply_steps
 from support.describe import assert_same
 from support.worlds import NOW_US, shared_bundle, tiny_bundle, tiny_dataset
 
-from recsvc.bundle import (
+from recsvc.errors import (
+    BundleCorruptError,
+    BundleError,
+    BundleMissingError,
+    BundleVersionError,
+)
+from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.queries import ListQuery
+from recsvc.model.bundle import (
     FORMAT_VERSION,
     MANIFEST,
     Bundle,
@@ -27,15 +35,7 @@ from recsvc.bundle import (
     read_manifest,
     write_bundle,
 )
-from recsvc.errors import (
-    BundleCorruptError,
-    BundleError,
-    BundleMissingError,
-    BundleVersionError,
-)
-from recsvc.pipeline import Pipeline
-from recsvc.queries import ListQuery
-from recsvc.snapshot import Snapshot
+from recsvc.model.snapshot import Snapshot
 
 
 @pytest.fixture(scope="session")

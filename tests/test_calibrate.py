@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from recsvc.additive import Calibration
+from recsvc.model.additive import Calibration
 from training.calibrate import MAX_POINTS, CalibrationConfig, fit_calibration, no_calibration
 from training.metrics import brier_skill, ece
 

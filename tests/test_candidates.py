@@ -8,10 +8,7 @@ import numpy as np
 import pytest
 from support.worlds import NOW_US, shared_bundle
 
-from recsvc.additive import AdditiveModel
-from recsvc.arrays import F32, U8
-from recsvc.bundle import Bundle
-from recsvc.candidates import (
+from recsvc.matching.candidates import (
     best_of,
     by_distance,
     by_prior,
@@ -22,10 +19,13 @@ from recsvc.candidates import (
     member_query,
     table_slope,
 )
-from recsvc.index import IndexConfig, VectorIndex
-from recsvc.score import score_rows
-from recsvc.snapshot import lead_search_vectors, member_search_vectors
-from recsvc.terms import INDEX
+from recsvc.matching.score import score_rows
+from recsvc.model.additive import AdditiveModel
+from recsvc.model.arrays import F32, U8
+from recsvc.model.bundle import Bundle
+from recsvc.model.index import IndexConfig, VectorIndex
+from recsvc.model.snapshot import lead_search_vectors, member_search_vectors
+from recsvc.model.terms import INDEX
 from training.defaults import default_ranker
 
 NOWHERE = np.full(4, np.nan, np.float32)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from tiny_bundle import LEAD_COUNT, tiny_bundle
 
 from features.entities import Conflict, Lead, Member, Organization
-from recsvc.catalog import FIRST, Catalog
-from recsvc.codec import RecordKind, encode_entity, encode_tombstone, entity_id
+from recsvc.serving.catalog import FIRST, Catalog
+from recsvc.store.codec import RecordKind, encode_entity, encode_tombstone, entity_id
 
 IDS = st.sampled_from([f"l{i}" for i in range(30)] + ["x", "y", "z"])
 STEPS = st.lists(st.tuples(IDS, st.none() | st.text(max_size=3)), max_size=40)

@@ -15,9 +15,9 @@ from google.protobuf.descriptor import Descriptor, FileDescriptor, MethodDescrip
 from google.rpc import code_pb2
 
 from features.entities import DismissReason, EventKind, LeadState
-from recsvc.filters import Verdict
-from recsvc.organizations import RULES
-from recsvc.terms import FEATURES
+from recsvc.model.organizations import RULES
+from recsvc.model.terms import FEATURES
+from recsvc.model.verdicts import Verdict
 from recsvc.v1 import access_pb2, participation_pb2, recommendation_pb2, resources_pb2
 
 ROOT = Path(__file__).parent.parent

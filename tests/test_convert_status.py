@@ -30,8 +30,8 @@ from recsvc.errors import (
     TextTooLongError,
     service_errors,
 )
-from recsvc.revision import Revision
-from recsvc.store import PageTokenError, RecordKind, StaleWriteError, StoreUnavailable
+from recsvc.store.protocol import PageTokenError, RecordKind, StaleWriteError, StoreUnavailable
+from recsvc.store.revision import Revision
 
 NOW_US = 1_800_000_000_000_000
 

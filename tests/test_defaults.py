@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from support.worlds import random_pairs, tiny_state
 
-from recsvc.additive import additive_scores, additive_terms
-from recsvc.arrays import F32
-from recsvc.terms import FEATURE_COUNT, INDEX
+from recsvc.model.additive import additive_scores, additive_terms
+from recsvc.model.arrays import F32
+from recsvc.model.terms import FEATURE_COUNT, INDEX
 from training.defaults import DEFAULT_TABLES, default_ranker
 from training.examples import features_of
 

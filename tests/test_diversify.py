@@ -6,8 +6,8 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsvc.arrays import F32
-from recsvc.diversify import diversify
+from recsvc.matching.diversify import diversify
+from recsvc.model.arrays import F32
 
 
 def unit(rng: np.random.Generator, count: int) -> F32:

@@ -14,16 +14,16 @@ from pathlib import Path
 import pytest
 
 from features.entities import Lead
-from recsvc import embedded_config
-from recsvc.codec import RecordKind
-from recsvc.embedded import EmbeddedStoreError, EmbeddedValkey, socket_path
-from recsvc.embedded_config import configuration
-from recsvc.redis_store import RedisStore
+from recsvc.store import embedded_config
+from recsvc.store.codec import RecordKind
+from recsvc.store.embedded import EmbeddedStoreError, EmbeddedValkey, socket_path
+from recsvc.store.embedded_config import configuration
+from recsvc.store.redis_store import RedisStore
 
 CHILD = """
 import asyncio, sys, time
 from pathlib import Path
-from recsvc.embedded import EmbeddedValkey
+from recsvc.store.embedded import EmbeddedValkey
 
 valkey = EmbeddedValkey(Path(sys.argv[1]))
 asyncio.run(valkey.start())

@@ -16,12 +16,12 @@ from support.worlds import (
     tiny_state,
 )
 
-from recsvc.additive import AdditiveModel, Calibration, single_feature_model
-from recsvc.bundle import Bundle
-from recsvc.pipeline import Pipeline
-from recsvc.queries import ListQuery
-from recsvc.snapshot import Snapshot
-from recsvc.terms import FEATURE_COUNT, INDEX
+from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.queries import ListQuery
+from recsvc.model.additive import AdditiveModel, Calibration, single_feature_model
+from recsvc.model.bundle import Bundle
+from recsvc.model.snapshot import Snapshot
+from recsvc.model.terms import FEATURE_COUNT, INDEX
 from training.assemble_bundle import as_all_open
 from training.config import GateConfig
 from training.evaluate import (

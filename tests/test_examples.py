@@ -20,7 +20,7 @@ from support.worlds import (
 
 from features.entities import EventKind
 from features.events import EventLog
-from recsvc.terms import FEATURE_COUNT, INDEX
+from recsvc.model.terms import FEATURE_COUNT, INDEX
 from training.config import ExampleConfig, SplitConfig
 from training.examples import (
     CHOICES,

@@ -14,7 +14,7 @@ from support.worlds import DAY_US, NOW_US, make_event, tiny_dataset
 
 from features.entities import EventKind, Lead, Member, Place
 from features.location import distances_km, member_places
-from recsvc.explain import (
+from recsvc.matching.explain import (
     MOST_REASONS,
     SAME_FOR_LEAD,
     SAME_FOR_MEMBER,
@@ -26,10 +26,10 @@ from recsvc.explain import (
     reasons_of,
     terms_of,
 )
-from recsvc.filters import Verdict
-from recsvc.score import score_pairs
-from recsvc.snapshot import Snapshot
-from recsvc.terms import FEATURE_COUNT, INDEX
+from recsvc.matching.score import score_pairs
+from recsvc.model.snapshot import Snapshot
+from recsvc.model.terms import FEATURE_COUNT, INDEX
+from recsvc.model.verdicts import Verdict
 
 GROUPS = {"EXPERTISE", "PLACE", "INTEREST", "FRESHNESS", "URGENCY", "WILLINGNESS", "APPEAL"}
 

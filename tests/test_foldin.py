@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recsvc.foldin import ContentMap, FoldIn, GramPart, LinearPart, content_lengths
+from recsvc.model.foldin import ContentMap, FoldIn, GramPart, LinearPart, content_lengths
 
 LEADS = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 4.0], [3.0, 1.0, 8.0]], np.float32)
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from support.worlds import tiny_bundle
 
-from recsvc.bundle import Bundle
+from recsvc.model.bundle import Bundle
 from training.config import GateConfig
 from training.evaluate import Evaluation, Figure
 from training.gate import Check, gate_checks

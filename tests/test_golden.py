@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from support.asking import golden_answers
 
-from recsvc.bundle import FORMAT_VERSION, MANIFEST, read_bundle, read_manifest
 from recsvc.errors import BundleCorruptError, BundleVersionError
-from recsvc.snapshot import Snapshot
+from recsvc.model.bundle import FORMAT_VERSION, MANIFEST, read_bundle, read_manifest
+from recsvc.model.snapshot import Snapshot
 
 GOLDEN = Path(__file__).parent / "golden"
 VERSIONS = sorted(int(p.name.removeprefix("bundle-")) for p in GOLDEN.glob("bundle-*"))

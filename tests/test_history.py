@@ -8,8 +8,8 @@ from support.worlds import NOW_US, make_event, tiny_dataset, tiny_events, tiny_s
 
 from features.entities import EXPOSURES, Event, EventKind
 from features.vocabulary import Vocabulary
-from recsvc.filters import Verdict
-from recsvc.history import VERDICT_OF_KIND, History, Met, group_events
+from recsvc.model.history import VERDICT_OF_KIND, History, Met, group_events
+from recsvc.model.verdicts import Verdict
 
 IDS = tiny_dataset().member_ids, tiny_dataset().lead_ids
 

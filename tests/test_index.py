@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from recsvc.arrays import F32, I32, U8
-from recsvc.index import IndexConfig, VectorIndex, exact_search
+from recsvc.model.arrays import F32, I32, U8
+from recsvc.model.index import IndexConfig, VectorIndex, exact_search
 
 COUNT, WIDTH = 3_000, 8
 EXACT = IndexConfig()

@@ -18,8 +18,8 @@ from proto_fuzz import method_kinds
 from service import PARENT, Metadata, Service, read_error, refused, serving
 
 from recsvc.errors import UnauthenticatedError
-from recsvc.interceptors import Authenticator, Role
-from recsvc.interceptors.access import method_roles
+from recsvc.serving.interceptors import Authenticator, Role
+from recsvc.serving.interceptors.access import method_roles
 from recsvc.settings import RoleName, Token
 from recsvc.v1 import catalog_pb2
 from recsvc.v1 import recommendation_pb2 as pb

@@ -9,10 +9,10 @@ from pathlib import Path
 import structlog
 
 from features.entities import Event, EventKind, Member
-from recsvc.embedded import EmbeddedValkey
-from recsvc.keeper import Keeper, archive_folder
-from recsvc.redis_store import RedisStore
-from recsvc.registry import ModelRegistry
+from recsvc.model.registry import ModelRegistry
+from recsvc.serving.keeper import Keeper, archive_folder
+from recsvc.store.embedded import EmbeddedValkey
+from recsvc.store.redis_store import RedisStore
 
 EVENTS = [
     Event(EventKind.OPENED, time.time_ns() // 1000, "m1", f"l{i}", event_id=f"e{i}")

@@ -14,9 +14,11 @@ from support.steps import steps
 from support.worlds import DAY_US, NOW_US, make_event, tiny_bundle, tiny_dataset
 
 from features.entities import Conflict, EventKind, Lead, LeadState, Member
-from recsvc.filters import Eligibility, Recusal, Verdict, count_removed
-from recsvc.masks import Masked, mask_leads, mask_members, pair_verdicts
-from recsvc.snapshot import Snapshot
+from recsvc.matching.filters import Eligibility, count_removed
+from recsvc.matching.masks import Masked, mask_leads, mask_members, pair_verdicts
+from recsvc.model.recusals import Recusal
+from recsvc.model.snapshot import Snapshot
+from recsvc.model.verdicts import Verdict
 
 ANYTHING = Eligibility()
 

@@ -9,9 +9,9 @@ from support.changes import apply_steps
 from support.worlds import NOW_US, make_event
 
 from features.entities import EventKind, Lead, Member
-from recsvc.modes import lead_mode, member_mode
-from recsvc.queries import ServingMode
-from recsvc.snapshot import Snapshot
+from recsvc.matching.modes import lead_mode, member_mode
+from recsvc.matching.queries import ServingMode
+from recsvc.model.snapshot import Snapshot
 
 COLD, POPULARITY = ServingMode.COLD_START, ServingMode.POPULARITY
 

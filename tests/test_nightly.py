@@ -14,11 +14,11 @@ from benchmarks.workload import ProvinceConfig, generate
 from benchmarks.workload import write_dataset as write_province
 from features.entities import EXPOSURES, Event, EventKind
 from features.errors import DataError
-from recsvc.bundle import MANIFEST, read_manifest
-from recsvc.pipeline import Pipeline
-from recsvc.queries import ListQuery
-from recsvc.registry import ModelRegistry
-from recsvc.snapshot import Snapshot
+from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.queries import ListQuery
+from recsvc.model.bundle import MANIFEST, read_manifest
+from recsvc.model.registry import ModelRegistry
+from recsvc.model.snapshot import Snapshot
 from training.config import TrainingConfig
 from training.examples import Pairs
 from training.learn import Learned

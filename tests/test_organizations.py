@@ -9,7 +9,7 @@ from support.plain import PlainWorld
 
 from features.entities import Organization
 from features.errors import DataError
-from recsvc.organizations import OrganizationTree, parse_jurisdiction
+from recsvc.model.organizations import OrganizationTree, parse_jurisdiction
 
 # province ─ city A ─ counties A1, A2;  city B ─ county B1
 PARENTS = {"p": "", "a": "p", "b": "p", "a1": "a", "a2": "a", "b1": "b"}

@@ -11,12 +11,12 @@ from support.plain import PlainWorld
 from support.worlds import NOW_US, make_event
 
 from features.entities import EventKind
-from recsvc.candidates import CandidateConfig
-from recsvc.explain import VERDICT_TEXTS
-from recsvc.filters import Verdict
-from recsvc.pipeline import Pipeline, PipelineConfig
-from recsvc.queries import ListQuery
-from recsvc.snapshot import Snapshot
+from recsvc.matching.candidates import CandidateConfig
+from recsvc.matching.explain import VERDICT_TEXTS
+from recsvc.matching.pipeline import Pipeline, PipelineConfig
+from recsvc.matching.queries import ListQuery
+from recsvc.model.snapshot import Snapshot
+from recsvc.model.verdicts import Verdict
 
 
 def test_pairs_are_scored_in_their_order_whatever_stands_against_them(

@@ -12,14 +12,14 @@ from support.plain import PlainWorld
 from support.worlds import DAY_US, NOW_US, SCALE, pipeline_of, tiny_bundle, tiny_dataset
 
 from features.entities import Lead, LeadState
-from recsvc.additive import Calibration
-from recsvc.candidates import CandidateConfig
 from recsvc.errors import InvalidRegionCodeError, UnknownLeadError, UnknownMemberError
-from recsvc.filters import Verdict
-from recsvc.page import DIVERSITY_POOL
-from recsvc.pipeline import Pipeline, PipelineConfig, now_us
-from recsvc.queries import Item, ListQuery, RankedList, ServingMode, Wanted
-from recsvc.snapshot import Snapshot
+from recsvc.matching.candidates import CandidateConfig
+from recsvc.matching.page import DIVERSITY_POOL
+from recsvc.matching.pipeline import Pipeline, PipelineConfig, now_us
+from recsvc.matching.queries import Item, ListQuery, RankedList, ServingMode, Wanted
+from recsvc.model.additive import Calibration
+from recsvc.model.snapshot import Snapshot
+from recsvc.model.verdicts import Verdict
 
 MEMBERS = ("m0", "m3", "m12", "m17", "m38")
 LEADS = ("l9", "l16", "l57", "l78")

@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from recsvc.additive import AdditiveModel, additive_scores, additive_terms
-from recsvc.terms import FEATURE_COUNT, Feature
+from recsvc.model.additive import AdditiveModel, additive_scores, additive_terms
+from recsvc.model.terms import FEATURE_COUNT, Feature
 from training.metrics import auc, auc_within_groups
 from training.ranker import RankerConfig, fit_additive
 from training.ranker_boost import BoostConfig, Objective, read_tables

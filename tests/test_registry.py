@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from support.worlds import tiny_bundle
 
-from recsvc import registry as module
-from recsvc.bundle import MANIFEST, Bundle
 from recsvc.errors import BundleCorruptError, BundleMissingError
-from recsvc.registry import PUBLISHED, ModelRegistry
+from recsvc.model import registry as module
+from recsvc.model.bundle import MANIFEST, Bundle
+from recsvc.model.registry import PUBLISHED, ModelRegistry
 
 
 def named(model_id: str, create_time: str = "") -> Bundle:

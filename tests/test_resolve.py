@@ -13,11 +13,11 @@ from support.worlds import NOW_US, tiny_dataset
 from features.entities import Lead, Member
 from features.location import member_places
 from recsvc.errors import InvalidRegionCodeError
-from recsvc.filters import Verdict
-from recsvc.masks import Masked, mask_leads, mask_members
-from recsvc.queries import Wanted
-from recsvc.resolve import resolve
-from recsvc.snapshot import Snapshot
+from recsvc.matching.masks import Masked, mask_leads, mask_members
+from recsvc.matching.queries import Wanted
+from recsvc.matching.resolve import resolve
+from recsvc.model.snapshot import Snapshot
+from recsvc.model.verdicts import Verdict
 
 
 def leads_for(snapshot: Snapshot, member_id: str, wanted: Wanted) -> set[str]:

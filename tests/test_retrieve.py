@@ -6,13 +6,14 @@ import numpy as np
 import pytest
 from support.worlds import NOW_US, tiny_bundle
 
-from recsvc.candidates import CandidateConfig
-from recsvc.filters import Eligibility, Verdict
-from recsvc.index import IndexConfig
-from recsvc.masks import mask_leads, mask_members
-from recsvc.retrieve import lead_candidates, member_candidates
-from recsvc.score import score_pairs
-from recsvc.snapshot import Snapshot
+from recsvc.matching.candidates import CandidateConfig
+from recsvc.matching.filters import Eligibility
+from recsvc.matching.masks import mask_leads, mask_members
+from recsvc.matching.retrieve import lead_candidates, member_candidates
+from recsvc.matching.score import score_pairs
+from recsvc.model.index import IndexConfig
+from recsvc.model.snapshot import Snapshot
+from recsvc.model.verdicts import Verdict
 
 EVERYTHING = CandidateConfig()
 SOME = CandidateConfig(per_source=8, all_below=10)

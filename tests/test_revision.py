@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsvc.revision import MAX_BUCKETS, NOTHING, START, Position, Revision, RevisionError
+from recsvc.store.revision import MAX_BUCKETS, NOTHING, START, Position, Revision, RevisionError
 
 numbers = st.integers(0, 2**64 - 1)
 revisions = st.dictionaries(

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from support.worlds import NOW_US
 
-from recsvc.additive import additive_terms
-from recsvc.arrays import I64
-from recsvc.score import Scored, score_pairs, score_rows
-from recsvc.snapshot import Snapshot
+from recsvc.matching.score import Scored, score_pairs, score_rows
+from recsvc.model.additive import additive_terms
+from recsvc.model.arrays import I64
+from recsvc.model.snapshot import Snapshot
 
 
 def all_pairs(snapshot: Snapshot) -> tuple[I64, I64]:

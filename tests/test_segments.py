@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.vocabulary import Vocabulary
-from recsvc.arrays import LeadColumns, Widths, empty_leads
-from recsvc.segments import Table
+from recsvc.model.arrays import LeadColumns, Widths, empty_leads
+from recsvc.model.segments import Table
 
 WIDTHS = Widths(vector=2, text=1)
 BASE_IDS = tuple(f"b{i}" for i in range(5))

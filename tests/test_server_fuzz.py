@@ -17,7 +17,7 @@ from proto_fuzz import messages
 from service import Service, read_error, refused, serving
 
 from recsvc.errors import service_errors
-from recsvc.interceptors.access import CONTRACT
+from recsvc.serving.interceptors.access import CONTRACT
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 

@@ -11,7 +11,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from service import PARENT, Service, refused, serving
 from tiny_bundle import put_model
 
-from recsvc.store import Activation
+from recsvc.store.protocol import Activation
 from recsvc.v1 import catalog_pb2, model_pb2
 from recsvc.v1 import recommendation_pb2 as pb
 from recsvc.v1 import resources_pb2 as res

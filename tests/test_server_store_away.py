@@ -11,8 +11,8 @@ import pytest
 from service import PARENT, Service, refused, serving
 from tiny_bundle import publish_tiny
 
-from recsvc.embedded import EmbeddedValkey
-from recsvc.registry import ModelRegistry
+from recsvc.model.registry import ModelRegistry
+from recsvc.store.embedded import EmbeddedValkey
 from recsvc.v1 import catalog_pb2, model_pb2
 from recsvc.v1 import recommendation_pb2 as pb
 from recsvc.v1 import resources_pb2 as res

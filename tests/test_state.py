@@ -27,12 +27,12 @@ from support.worlds import (
 
 from features.entities import ACTIONS, EXPOSURES, INTERESTS, EventKind, Lead, Member, Organization
 from features.events import EventLog
-from recsvc.arrays import UNLIMITED, stable_key
-from recsvc.bundle import Bundle, read_bundle, write_bundle
-from recsvc.filters import Verdict
-from recsvc.pipeline import Pipeline
-from recsvc.queries import ListQuery, ServingMode
-from recsvc.snapshot import Snapshot
+from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.queries import ListQuery, ServingMode
+from recsvc.model.arrays import UNLIMITED, stable_key
+from recsvc.model.bundle import Bundle, read_bundle, write_bundle
+from recsvc.model.snapshot import Snapshot
+from recsvc.model.verdicts import Verdict
 from training.assemble_bundle import as_all_open
 from training.defaults import default_ranker
 from training.examples import Pairs, features_of

@@ -14,12 +14,10 @@ from store_servers import KINDS, serve
 
 from features.entities import Conflict, Event, EventKind, Lead, Member, Organization
 from features.errors import DataError
-from recsvc import codec
-from recsvc.changes import changes_between
-from recsvc.codec import decode_event
-from recsvc.redis_store import RedisStore
-from recsvc.revision import NOTHING, Position, Revision
-from recsvc.store import (
+from recsvc.store import codec
+from recsvc.store.changes import changes_between
+from recsvc.store.codec import decode_event
+from recsvc.store.protocol import (
     DELETED,
     Activation,
     Change,
@@ -34,6 +32,8 @@ from recsvc.store import (
     Vectors,
     WorkerStatus,
 )
+from recsvc.store.redis_store import RedisStore
+from recsvc.store.revision import NOTHING, Position, Revision
 
 NOW_US = 1_700_000_000_000_000
 ODD_IDS = ["委员:1", "a{b}c", "x y", "%", "~", "e\x00"]

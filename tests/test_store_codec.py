@@ -20,8 +20,8 @@ from features.entities import (
     Organization,
     Place,
 )
-from recsvc import codec
-from recsvc.codec import CodecError, RecordKind, Tombstone
+from recsvc.store import codec
+from recsvc.store.codec import CodecError, RecordKind, Tombstone
 
 texts = st.text(max_size=20)
 degrees = st.none() | st.floats(-180, 180)

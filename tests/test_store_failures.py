@@ -17,21 +17,21 @@ from store_servers import free_port, server
 
 from features.entities import Event, EventKind, Lead
 from features.errors import DataError, RecsvcError
-from recsvc.changes import follow
-from recsvc.codec import RecordKind
-from recsvc.embedded import EmbeddedValkey
-from recsvc.redis_store import RedisStore
-from recsvc.redis_store.durability import describe
-from recsvc.redis_store.errors import translate
-from recsvc.redis_store.keys import BucketKeys
-from recsvc.redis_store.urls import check_url
-from recsvc.revision import NOTHING
-from recsvc.store import (
+from recsvc.store.changes import follow
+from recsvc.store.codec import RecordKind
+from recsvc.store.embedded import EmbeddedValkey
+from recsvc.store.protocol import (
     EventStatus,
     RevisionTrimmedError,
     StoreError,
     StoreUnavailable,
 )
+from recsvc.store.redis_store import RedisStore
+from recsvc.store.redis_store.durability import describe
+from recsvc.store.redis_store.errors import translate
+from recsvc.store.redis_store.keys import BucketKeys
+from recsvc.store.redis_store.urls import check_url
+from recsvc.store.revision import NOTHING
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ async def test_a_follower_that_stops_leaves_at_once(valkey: EmbeddedValkey) -> N
 async def test_who_was_overtaken_by_trimming_while_asleep_is_told(
     valkey: EmbeddedValkey, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recsvc.redis_store.stream._CHECK_TRIM_SECONDS", 0.0)
+    monkeypatch.setattr("recsvc.store.redis_store.stream._CHECK_TRIM_SECONDS", 0.0)
     async with RedisStore(valkey.url) as store:
         await store.open_tenant("t", 1)
         await store.put_leads("t", [Lead("L1")])

@@ -25,12 +25,12 @@ from benchmarks.serving import ServiceProcess
 from features.entities import Event, EventKind, Lead
 from recsvc.children import ending_with_parent
 from recsvc.client import AsyncClient, RetryPolicy
-from recsvc.embedded import EmbeddedValkey
 from recsvc.errors import ServiceError, StoreUnavailableError
-from recsvc.redis_store import RedisStore
-from recsvc.registry import ModelRegistry
-from recsvc.revision import Revision
-from recsvc.store import RecordKind, StoreUnavailable
+from recsvc.model.registry import ModelRegistry
+from recsvc.store.embedded import EmbeddedValkey
+from recsvc.store.protocol import RecordKind, StoreUnavailable
+from recsvc.store.redis_store import RedisStore
+from recsvc.store.revision import Revision
 
 CONNECTIONS = 8
 """Enough that both workers are asked."""

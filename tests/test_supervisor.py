@@ -14,8 +14,8 @@ from service_process import PARENT, is_alive, read, running, until, write
 from tiny_bundle import publish_tiny
 
 from recsvc.errors import ConfigError
-from recsvc.ports import reserve_port
-from recsvc.registry import ModelRegistry
+from recsvc.model.registry import ModelRegistry
+from recsvc.serving.ports import reserve_port
 from recsvc.v1 import (
     catalog_pb2_grpc,
     model_pb2,

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from support.worlds import NOW_US, random_pairs, tiny_dataset, tiny_state
 
 from features.entities import Lead, Member
-from recsvc.arrays import F32, LeadColumns, MemberColumns, Widths, empty_leads, empty_members
-from recsvc.terms import (
+from recsvc.model.arrays import F32, LeadColumns, MemberColumns, Widths, empty_leads, empty_members
+from recsvc.model.terms import (
     FEATURE_COUNT,
     FEATURE_NAMES,
     FEATURES,

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recsvc.attribution import MAX_TOKEN_LENGTH, AttributionCodec, Decision, subject_key
 from recsvc.errors import ConfigError, InvalidAttributionTokenError, InvalidPageTokenError
-from recsvc.paging import PageTokens
-from recsvc.revision import Position, Revision
-from recsvc.tokens import KEY_BYTES, KEY_FILE, Sealer, SealError, load_key
+from recsvc.serving.attribution import MAX_TOKEN_LENGTH, AttributionCodec, Decision, subject_key
+from recsvc.serving.paging import PageTokens
+from recsvc.serving.tokens import KEY_BYTES, KEY_FILE, Sealer, SealError, load_key
+from recsvc.store.revision import Position, Revision
 
 SEALER = Sealer(b"k" * KEY_BYTES)
 POSITIONS = st.dictionaries(

@@ -16,7 +16,7 @@ from support.worlds import shared_bundle, tiny_dataset, tiny_events
 from typer.testing import CliRunner, Result
 
 from features.config import FeatureConfig
-from recsvc.registry import ModelRegistry
+from recsvc.model.registry import ModelRegistry
 from training.cli import NOT_PUBLISHED, UNUSABLE, train
 from training.config import SplitConfig, TrainingConfig
 from training.evaluate import Evaluation, Figure

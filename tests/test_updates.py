@@ -13,13 +13,13 @@ from support.worlds import (
 )
 
 from features.entities import Conflict, Event, EventKind, Lead, LeadState, Member, Organization
-from recsvc.codec import RecordKind, entity_id
 from recsvc.errors import UnknownLeadError, UnknownMemberError
-from recsvc.pipeline import Pipeline
-from recsvc.queries import ListQuery, ServingMode, Wanted
-from recsvc.snapshot import Snapshot
-from recsvc.store_types import StoredRecord
-from recsvc.updates import load_records
+from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.queries import ListQuery, ServingMode, Wanted
+from recsvc.matching.updates import load_records
+from recsvc.model.snapshot import Snapshot
+from recsvc.store.codec import RecordKind, entity_id
+from recsvc.store.types import StoredRecord
 
 
 def test_an_imported_lead_is_offered_and_matched(snapshot: Snapshot, pipeline: Pipeline) -> None:

@@ -15,14 +15,14 @@ from support.worlds import (
 )
 
 from features.entities import Event, EventKind, Lead, LeadState, Member
-from recsvc.codec import RecordKind, encode_entity
-from recsvc.pipeline import Pipeline
-from recsvc.profile import fold_profile
-from recsvc.queries import ServingMode
-from recsvc.revision import Position
-from recsvc.snapshot import Snapshot
-from recsvc.store_types import Change, ChangeKind
-from recsvc.updates import apply_batch
+from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.profile import fold_profile
+from recsvc.matching.queries import ServingMode
+from recsvc.matching.updates import apply_batch
+from recsvc.model.snapshot import Snapshot
+from recsvc.store.codec import RecordKind, encode_entity
+from recsvc.store.revision import Position
+from recsvc.store.types import Change, ChangeKind
 
 
 def counters(snapshot: Snapshot, lead_id: str) -> tuple[float, float, float]:

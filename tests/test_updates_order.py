@@ -20,12 +20,12 @@ from support.worlds import (
 )
 
 from features.entities import Event, EventKind, Lead, Member
-from recsvc.codec import RecordKind
-from recsvc.pipeline import Pipeline
-from recsvc.revision import Position
-from recsvc.snapshot import Snapshot
-from recsvc.store_types import Change, ChangeKind, StoredRecord
-from recsvc.updates import apply_batch, load_records
+from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.updates import apply_batch, load_records
+from recsvc.model.snapshot import Snapshot
+from recsvc.store.codec import RecordKind
+from recsvc.store.revision import Position
+from recsvc.store.types import Change, ChangeKind, StoredRecord
 
 
 def test_a_batch_seen_twice_counts_once(snapshot: Snapshot) -> None:

@@ -9,14 +9,14 @@ import pytest
 from tiny_bundle import tiny_bundle
 
 from features.entities import Event, EventKind, Lead, Organization
-from recsvc.activations import in_force, previous_model, rollback_actor
-from recsvc.bundle import Bundle
-from recsvc.codec import SCHEMA_VERSION, encode_entity, encode_event
-from recsvc.log import build_logger
-from recsvc.queries import ListQuery
-from recsvc.revision import Position, Revision
-from recsvc.store_types import Activation, Change, ChangeBatch, ChangeKind
-from recsvc.view import View, warm_up
+from recsvc.matching.queries import ListQuery
+from recsvc.model.bundle import Bundle
+from recsvc.serving.activations import in_force, previous_model, rollback_actor
+from recsvc.serving.log import build_logger
+from recsvc.serving.view import View, warm_up
+from recsvc.store.codec import SCHEMA_VERSION, encode_entity, encode_event
+from recsvc.store.revision import Position, Revision
+from recsvc.store.types import Activation, Change, ChangeBatch, ChangeKind
 
 
 def make_view(bundle: Bundle | None, logs: io.StringIO | None = None) -> View:

@@ -14,10 +14,10 @@ from features.config import FeatureConfig
 from features.entities import Conflict, EventKind, Lead, Member, Organization, Place
 from features.events import EventLog
 from features.vocabulary import Vocabulary
-from recsvc.additive import Calibration
-from recsvc.bundle import Bundle, Manifest, write_bundle
-from recsvc.registry import ModelRegistry
-from recsvc.terms import FEATURE_COUNT
+from recsvc.model.additive import Calibration
+from recsvc.model.bundle import Bundle, Manifest, write_bundle
+from recsvc.model.registry import ModelRegistry
+from recsvc.model.terms import FEATURE_COUNT
 from training.assemble_bundle import assemble_bundle
 from training.config import TrainingConfig
 from training.defaults import default_ranker

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from recsvc.additive import AdditiveModel, Calibration
-from recsvc.arrays import UNLIMITED
-from recsvc.bundle import Bundle, Manifest, Records
-from recsvc.codec import encode_entity
+from recsvc.model.additive import AdditiveModel, Calibration
+from recsvc.model.arrays import UNLIMITED
+from recsvc.model.bundle import Bundle, Manifest, Records
+from recsvc.store.codec import encode_entity
 from training.state import Catalog, State
 
 

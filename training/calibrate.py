@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from recsvc.additive import Calibration
-from recsvc.arrays import F32
+from recsvc.model.additive import Calibration
+from recsvc.model.arrays import F32
 
 F64 = NDArray[np.float64]
 MAX_POINTS = 64

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from recsvc.additive import AdditiveModel
-from recsvc.arrays import F32
-from recsvc.terms import FEATURE_COUNT, INDEX
+from recsvc.model.additive import AdditiveModel
+from recsvc.model.arrays import F32
+from recsvc.model.terms import FEATURE_COUNT, INDEX
 
 DEFAULT_TABLES: dict[str, tuple[tuple[float, float], ...]] = {
     "embedding": ((0.0, 0.0), (1.0, 1.0)),

@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from features.entities import Lead
-from recsvc.bundle import Bundle
-from recsvc.codec import decode_entity
-from recsvc.pipeline import Pipeline
-from recsvc.queries import ListQuery
-from recsvc.snapshot import Snapshot
+from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.queries import ListQuery
+from recsvc.model.bundle import Bundle
+from recsvc.model.snapshot import Snapshot
+from recsvc.store.codec import decode_entity
 from training.assemble_bundle import as_all_open
 from training.config import GateConfig
 from training.examples import MICROSECONDS_PER_DAY, Pairs

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 from features.entities import EventKind
 from features.events import EventLog
-from recsvc.arrays import F32, I32, I64
-from recsvc.terms import pair_features
+from recsvc.model.arrays import F32, I32, I64
+from recsvc.model.terms import pair_features
 from training.config import ExampleConfig, SplitConfig
 from training.split import SHOWN
 from training.state import State, sample_rows

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from recsvc.bundle import Bundle
-from recsvc.pipeline import Pipeline
-from recsvc.queries import ListQuery
-from recsvc.snapshot import Snapshot
+from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.queries import ListQuery
+from recsvc.model.bundle import Bundle
+from recsvc.model.snapshot import Snapshot
 from training.config import GateConfig
 from training.evaluate import Evaluation, Figure
 from training.state import sample_rows

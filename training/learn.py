@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recsvc.additive import AdditiveModel, Calibration, additive_scores
-from recsvc.arrays import F32, I32
+from recsvc.model.additive import AdditiveModel, Calibration, additive_scores
+from recsvc.model.arrays import F32, I32
 from training.calibrate import fit_calibration
 from training.config import TrainingConfig
 from training.defaults import default_ranker

@@ -23,10 +23,10 @@ from features.entities import EventKind
 from features.errors import DataError
 from features.events import EventLog
 from features.interest import event_weights
-from recsvc.bundle import Bundle, Manifest
-from recsvc.profile import half_life
-from recsvc.registry import ModelRegistry
-from recsvc.terms import INDEX
+from recsvc.matching.profile import half_life
+from recsvc.model.bundle import Bundle, Manifest
+from recsvc.model.registry import ModelRegistry
+from recsvc.model.terms import INDEX
 from training.assemble_bundle import assemble_bundle
 from training.config import TrainingConfig
 from training.embeddings import Embedding

@@ -1,7 +1,7 @@
 """The ranker: learned by boosted trees held to one feature a tree, exported as plain tables.
 
 Lines for the linear features (ranker_lines) → trees for what the lines leave (ranker_boost) →
-tables, joined up and centred (ranker_shape). Examples in, recsvc.additive.AdditiveModel out.
+tables, joined up and centred (ranker_shape). Examples in, recsvc.model.additive.AdditiveModel out.
 Pairwise terms, when they come, are one more column each: a feature of two features.
 """
 
@@ -12,9 +12,9 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from recsvc.additive import AdditiveModel
-from recsvc.arrays import F32, I32
-from recsvc.terms import FEATURES, Feature
+from recsvc.model.additive import AdditiveModel
+from recsvc.model.arrays import F32, I32
+from recsvc.model.terms import FEATURES, Feature
 from training.ranker_boost import BoostConfig, Examples, Objective, StepTable, boost
 from training.ranker_lines import LineConfig, Lines, default_lines, fit_lines
 from training.ranker_shape import NO_STEPS, Line, centred, pack, shape_table

@@ -13,8 +13,8 @@ import lightgbm
 import numpy as np
 from numpy.typing import NDArray
 
-from recsvc.additive import MAX_KNOTS
-from recsvc.arrays import F32, I32
+from recsvc.model.additive import MAX_KNOTS
+from recsvc.model.arrays import F32, I32
 
 Objective = Literal["pointwise", "ranking"]
 F64 = NDArray[np.float64]

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
-from recsvc.additive import MAX_KNOTS, AdditiveModel, additive_terms
-from recsvc.arrays import F32
-from recsvc.terms import Feature
+from recsvc.model.additive import MAX_KNOTS, AdditiveModel, additive_terms
+from recsvc.model.arrays import F32
+from recsvc.model.terms import Feature
 from training.ranker_boost import StepTable
 
 F64 = NDArray[np.float64]

@@ -22,7 +22,8 @@ from features.interest import (
     interest_text,
     interest_topics,
 )
-from recsvc.arrays import (
+from recsvc.matching.profile import half_life, pair_strength
+from recsvc.model.arrays import (
     F32,
     LeadColumns,
     MemberColumns,
@@ -30,12 +31,11 @@ from recsvc.arrays import (
     empty_leads,
     empty_members,
 )
-from recsvc.assemble import fill_leads, fill_members
-from recsvc.bundle import InterestRule
-from recsvc.history import BaseHistory, group_events
-from recsvc.organizations import OrganizationTree
-from recsvc.profile import half_life, pair_strength
-from recsvc.terms import TermContext
+from recsvc.model.assemble import fill_leads, fill_members
+from recsvc.model.bundle import InterestRule
+from recsvc.model.history import BaseHistory, group_events
+from recsvc.model.organizations import OrganizationTree
+from recsvc.model.terms import TermContext
 from training.config import TrainingConfig
 from training.embeddings import Embedding
 from training.logs import DataSet
@@ -161,7 +161,7 @@ def _lead_columns(catalog: Catalog, embedding: Embedding, widths: Widths) -> Lea
 
 
 def _count(events: EventLog, members: MemberColumns, leads: LeadColumns) -> None:
-    """Exposures and claims count once a pair, other events each time: see `recsvc.updates`."""
+    """Exposures and claims count once a pair, other events each time, as `updates.py` does."""
     known = events.lead >= 0
     pair = events.member.astype(np.int64) * len(leads.alive) + events.lead
     shown = np.unique(pair[known & np.isin(events.kind, SHOWN)])

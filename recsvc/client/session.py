@@ -11,7 +11,7 @@ import grpc
 
 from recsvc.client.faults import fault_of
 from recsvc.client.options import RetryPolicy
-from recsvc.revision import NOTHING, Revision, RevisionError
+from recsvc.store.revision import NOTHING, Revision, RevisionError
 
 
 class Session:

@@ -14,14 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from features.errors import DataError
-from recsvc.archive import ArchiveFolder, ExportSummary, export_dataset
 from recsvc.commands import show
 from recsvc.commands.serve import ConfigFile, DataFolder, RedisUrl
 from recsvc.config import load_settings
-from recsvc.embedded import EmbeddedValkey
-from recsvc.keeper import archive_folder
-from recsvc.redis_store import RedisStore
+from recsvc.serving.keeper import archive_folder
 from recsvc.settings import Settings
+from recsvc.store.archive import ArchiveFolder, ExportSummary, export_dataset
+from recsvc.store.embedded import EmbeddedValkey
+from recsvc.store.redis_store import RedisStore
 
 
 def export(

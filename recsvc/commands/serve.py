@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from recsvc.config import load_settings
-from recsvc.supervisor import serve as run_service
+from recsvc.serving.supervisor import serve as run_service
 
 ConfigFile = Annotated[
     Path | None, typer.Option("--config", help="TOML file; default: ./recsvc.toml if there.")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from features.entities import Conflict
-from recsvc.codec import entity_id
 from recsvc.convert import names, values
 from recsvc.errors import InvalidNameError, MissingFieldError
+from recsvc.store.codec import entity_id
 from recsvc.v1 import resources_pb2 as pb
 
 MAX_REASON_LENGTH = 1_000

@@ -5,7 +5,7 @@ from __future__ import annotations
 from features.entities import DismissReason, Event, EventKind
 from recsvc.convert import names, values
 from recsvc.errors import EventTooOldError, InvalidNameError, MissingFieldError, ServiceError
-from recsvc.store_types import EVENT_ID_DAYS
+from recsvc.store.types import EVENT_ID_DAYS
 from recsvc.v1 import errors_pb2
 from recsvc.v1 import participation_pb2 as pb
 

@@ -9,10 +9,10 @@ from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from recsvc.bundle import Manifest
 from recsvc.convert import names, values
-from recsvc.registry import ModelInfo
-from recsvc.store_types import Durability, WorkerStatus
+from recsvc.model.bundle import Manifest
+from recsvc.model.registry import ModelInfo
+from recsvc.store.types import Durability, WorkerStatus
 from recsvc.v1 import model_pb2 as pb
 
 COLLECTION = "models"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from recsvc.convert import names, values
 from recsvc.errors import InvalidEnumError, InvalidIndexError, InvalidPageSizeError
-from recsvc.queries import Wanted
+from recsvc.matching.queries import Wanted
 from recsvc.v1 import recommendation_pb2 as pb
 
 DEFAULT_LIST_SIZE = 10

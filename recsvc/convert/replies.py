@@ -8,8 +8,8 @@ from features.entities import Lead, Member
 from recsvc.convert import names
 from recsvc.convert.leads import lead_to_proto
 from recsvc.convert.members import member_to_proto
-from recsvc.filters import Verdict
-from recsvc.queries import PairScores, RankedList, Reason, ServingMode, Term
+from recsvc.matching.queries import PairScores, RankedList, Reason, ServingMode, Term
+from recsvc.model.verdicts import Verdict
 from recsvc.v1 import recommendation_pb2 as pb
 
 NOT_RETRIEVED_TEXT = "条件均符合，但其他线索更合适，未进入推荐"

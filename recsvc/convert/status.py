@@ -25,8 +25,8 @@ from recsvc.errors import (
     StoreUnavailableError,
     service_errors,
 )
-from recsvc.revision import RevisionError
-from recsvc.store_types import PageTokenError, StaleWriteError, StoreUnavailable
+from recsvc.store.revision import RevisionError
+from recsvc.store.types import PageTokenError, StaleWriteError, StoreUnavailable
 
 _MAX_TEXT_BYTES = 600
 """Longer texts are cut: all of it has to fit into headers of 8 KB, some of it three times."""

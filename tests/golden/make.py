@@ -19,7 +19,7 @@ sys.path.insert(0, str(FOLDER.parent))
 from support.asking import golden_answers  # noqa: E402
 from support.worlds import shared_bundle  # noqa: E402
 
-from recsvc.bundle import FORMAT_VERSION, read_bundle, write_bundle  # noqa: E402
+from recsvc.model.bundle import FORMAT_VERSION, read_bundle, write_bundle  # noqa: E402
 
 if __name__ == "__main__":
     bundle = FOLDER / f"bundle-{FORMAT_VERSION}"

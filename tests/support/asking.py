@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 
 from features.entities import Lead
-from recsvc.arrays import stable_key
-from recsvc.bundle import Bundle
-from recsvc.pipeline import Pipeline
-from recsvc.queries import ListQuery
-from recsvc.snapshot import Snapshot
+from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.queries import ListQuery
+from recsvc.model.arrays import stable_key
+from recsvc.model.bundle import Bundle
+from recsvc.model.snapshot import Snapshot
 from support.worlds import DAY_US, NOW_US, pipeline_of, tiny_dataset
 
 ALL = ListQuery(count=1_000)

@@ -6,7 +6,9 @@ import zlib
 from collections.abc import Iterable, Sequence
 
 from features.entities import Conflict, Event, Lead, Member, Organization
-from recsvc.codec import (
+from recsvc.matching.updates import apply_batch
+from recsvc.model.snapshot import Snapshot
+from recsvc.store.codec import (
     EncodedRecord,
     RecordKind,
     bucket_id,
@@ -14,10 +16,8 @@ from recsvc.codec import (
     encode_event,
     encode_tombstone,
 )
-from recsvc.revision import Position, Revision
-from recsvc.snapshot import Snapshot
-from recsvc.store_types import Change, ChangeBatch, ChangeKind, StoredRecord
-from recsvc.updates import apply_batch
+from recsvc.store.revision import Position, Revision
+from recsvc.store.types import Change, ChangeBatch, ChangeKind, StoredRecord
 
 BUCKETS = 8
 Entity = Member | Lead | Organization | Conflict

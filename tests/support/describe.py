@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from recsvc.arrays import LeadColumns, MemberColumns
-from recsvc.segments import Table
-from recsvc.snapshot import Snapshot
+from recsvc.model.arrays import LeadColumns, MemberColumns
+from recsvc.model.segments import Table
+from recsvc.model.snapshot import Snapshot
 
 Description = dict[tuple[str, str, str], Any]
 

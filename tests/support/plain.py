@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from features.entities import Conflict, Event, EventKind, Lead, LeadState, Member, Organization
-from recsvc.codec import RecordKind, entity_id
-from recsvc.filters import Verdict
+from recsvc.model.verdicts import Verdict
+from recsvc.store.codec import RecordKind, entity_id
 from support.changes import Step
 from support.worlds import tiny_dataset, tiny_events
 

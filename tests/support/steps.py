@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from features.entities import Conflict, EventKind, Lead, LeadState, Organization
-from recsvc.codec import RecordKind, entity_id
+from recsvc.store.codec import RecordKind, entity_id
 from support.changes import Step
 from support.worlds import (
     DAY_US,

@@ -27,11 +27,11 @@ from features.entities import (
 )
 from features.events import EventLog
 from features.vocabulary import Vocabulary
-from recsvc.additive import AdditiveModel, Calibration
-from recsvc.arrays import F32, Columns
-from recsvc.bundle import Bundle, Manifest
-from recsvc.pipeline import Pipeline
-from recsvc.snapshot import Snapshot
+from recsvc.matching.pipeline import Pipeline
+from recsvc.model.additive import AdditiveModel, Calibration
+from recsvc.model.arrays import F32, Columns
+from recsvc.model.bundle import Bundle, Manifest
+from recsvc.model.snapshot import Snapshot
 from training.assemble_bundle import assemble_bundle
 from training.config import TrainingConfig
 from training.defaults import default_ranker

@@ -9,7 +9,7 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from recsvc.foldin import GramPart
+from recsvc.model.foldin import GramPart
 from training.embeddings.base import Embedding, Floats, TrainingData, powered, untrained
 from training.embeddings.content import ContentConfig
 from training.embeddings.finish import finished

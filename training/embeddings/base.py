@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsvc.foldin import ContentMap, FoldIn, LinearPart
+from recsvc.model.foldin import ContentMap, FoldIn, LinearPart
 
 Floats = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import eigh
 
-from recsvc.foldin import ContentMap, content_lengths
+from recsvc.model.foldin import ContentMap, content_lengths
 from training.embeddings.base import Floats
 
 Doubles = NDArray[np.float64]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from recsvc.foldin import ContentMap, FoldIn, GramPart, LinearPart
+from recsvc.model.foldin import ContentMap, FoldIn, GramPart, LinearPart
 from training.embeddings.base import (
     Embedding,
     Floats,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
-from recsvc.foldin import LinearPart
+from recsvc.model.foldin import LinearPart
 from training.embeddings.base import Floats, powered
 
 # With the square root, long histories count for more, but not in proportion to their length.

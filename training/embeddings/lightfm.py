@@ -9,7 +9,7 @@ from lightfm import LightFM
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from recsvc.foldin import ContentMap
+from recsvc.model.foldin import ContentMap
 from training.embeddings.base import Embedding, Floats, TrainingData, powered, untrained
 from training.embeddings.content import ContentConfig
 from training.embeddings.finish import finished

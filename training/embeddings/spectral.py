@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsvc.foldin import LinearPart
+from recsvc.model.foldin import LinearPart
 from training.embeddings.base import Embedding, Floats, TrainingData, powered, untrained
 from training.embeddings.content import ContentConfig
 from training.embeddings.finish import finished

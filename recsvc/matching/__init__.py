@@ -1,0 +1,1 @@
+"""From a question to a list: resolve, filter, retrieve, rank, diversify, explain."""

@@ -1,0 +1,154 @@
+"""Candidate sources: which few rows of many the ranker should look at.
+
+Every source returns local rows of one segment, best first, all of them eligible. When few rows are
+eligible they are all candidates, and the answer is exact.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from features.location import haversine_km
+from recsvc.model.additive import AdditiveModel, additive_terms
+from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns, MemberColumns
+from recsvc.model.bundle import Bundle
+from recsvc.model.index import VectorIndex, exact_search
+from recsvc.model.terms import FEATURE_COUNT, INDEX, MICROSECONDS_PER_HOUR, smoothed_logit
+
+
+@dataclass(frozen=True)
+class CandidateConfig:
+    """How many candidates each source brings, and below which number of rows all are taken."""
+
+    per_source: int = 200
+    all_below: int = 1000
+
+
+def table_slope(model: AdditiveModel, feature: str) -> float:
+    """How much a linear feature's table rises per unit, over its knots; 0 when it is not used."""
+    at = INDEX[feature]
+    count = int(model.counts[at])
+    if count < 2:
+        return 0.0
+    rise = float(model.values[at, count - 1] - model.values[at, 0])
+    return max(0.0, rise / float(model.knots[at, count - 1] - model.knots[at, 0]))
+
+
+def lead_query(model: AdditiveModel, members: MemberColumns, row: int) -> F32:
+    """What to search the lead index with (float32[d + dt]) for one member: the linear terms."""
+    text = table_slope(model, "expertise_text") * members.text[row]
+    text = text + table_slope(model, "interest_text") * members.interest_text[row]
+    vector = table_slope(model, "embedding") * members.vector[row]
+    return np.concatenate([vector, text]).astype(np.float32)
+
+
+def member_query(model: AdditiveModel, leads: LeadColumns, row: int) -> F32:
+    """What to search the member index with (float32[d + 2 dt]) for one lead: the linear terms."""
+    return np.concatenate(
+        [
+            table_slope(model, "embedding") * leads.vector[row],
+            table_slope(model, "expertise_text") * leads.text[row],
+            table_slope(model, "interest_text") * leads.text[row],
+        ]
+    ).astype(np.float32)
+
+
+def by_vector(index: VectorIndex | None, vectors: F32, query: F32, eligible: U8, count: int) -> I32:
+    """The best rows by inner product; an index is used where there is one."""
+    if not query.any():
+        return np.empty(0, np.int32)
+    if index is None:
+        return exact_search(vectors, query, count, np.flatnonzero(eligible))
+    return index.search(query, count, eligible)
+
+
+def by_prior(prior: F32, eligible: U8, count: int) -> I32:
+    """The best rows by what does not depend on the other side."""
+    return best_of(prior, np.flatnonzero(eligible), count)
+
+
+def by_distance(
+    latitude: F32,
+    longitude: F32,
+    other_latitude: F32,
+    other_longitude: F32,
+    eligible: U8,
+    count: int,
+) -> I32:
+    """The nearest rows.
+
+    `latitude`, `longitude` float32[n, p] (p places a row), the other side's float32[q]; radians,
+    NaN unknown. Rows at unknown distance are left out.
+    """
+    if np.isnan(other_latitude).all():
+        return np.empty(0, np.int32)
+    km = _nearest(latitude, longitude, other_latitude, other_longitude, eligible)
+    return best_of(-km, np.flatnonzero(np.isfinite(km)), count)
+
+
+@njit(cache=True)
+def _nearest(
+    latitude: F32, longitude: F32, other_latitude: F32, other_longitude: F32, eligible: U8
+) -> F32:
+    out = np.full(len(eligible), np.inf, np.float32)
+    for i in range(len(eligible)):
+        if eligible[i] == 0:
+            continue
+        for p in range(latitude.shape[1]):
+            for q in range(len(other_latitude)):
+                km = haversine_km(
+                    latitude[i, p], longitude[i, p], other_latitude[q], other_longitude[q]
+                )
+                if km < out[i]:
+                    out[i] = km
+    return out
+
+
+def best_of(scores: F32, rows: I64, count: int) -> I32:
+    """The `count` of `rows` with the highest score, best first."""
+    if count < len(rows):
+        rows = rows[np.argpartition(-scores[rows], count)[:count]]
+    return rows[np.argsort(-scores[rows], kind="stable")].astype(np.int32)
+
+
+def lead_prior(bundle: Bundle, leads: LeadColumns, now_us: int) -> F32:
+    """The part of the score (float32[n]) that is the same for every member."""
+    features = np.full((len(leads.alive), FEATURE_COUNT), np.nan, np.float32)
+    age = np.maximum(0.0, (now_us - leads.create_time_us) / MICROSECONDS_PER_HOUR)
+    context = bundle.context
+    own = {
+        "age_log_hours": np.where(leads.create_time_us == 0, np.nan, np.log1p(age)),
+        "urgency": leads.urgency,
+        "lead_appeal": smoothed_logit(
+            leads.claims, leads.exposures, context.lead_rate_logit, context.lead_prior_strength
+        ),
+        "lead_popularity": np.log1p(leads.events),
+    }
+    return _prior(bundle, features, own)
+
+
+def member_prior(bundle: Bundle, members: MemberColumns) -> F32:
+    """The part of the score (float32[n]) that is the same for every lead."""
+    features = np.full((len(members.alive), FEATURE_COUNT), np.nan, np.float32)
+    context = bundle.context
+    own = {
+        "willingness": smoothed_logit(
+            members.claims,
+            members.exposures,
+            context.member_rate_logit,
+            context.member_prior_strength,
+        ),
+        "exposures_log": np.log1p(members.exposures),
+    }
+    return _prior(bundle, features, own)
+
+
+def _prior(bundle: Bundle, features: F32, own: dict[str, F32]) -> F32:
+    columns = [INDEX[name] for name in own]
+    for column, values in zip(columns, own.values(), strict=True):
+        features[:, column] = values
+    total: F32 = additive_terms(bundle.ranker, features)[:, columns].sum(axis=1)
+    return total

@@ -1,0 +1,177 @@
+"""Hard masks: who may be offered what. A mask is never a score term.
+
+Each filter has one code; a row's verdict is the code of the first filter that removes it, KEPT when
+none does, so that an empty reply can say how many rows each filter took. From either side of a pair
+the filters come in one order: deleted, closed, capacity, not yet created, conflict, author,
+jurisdiction, inactive, then what the pair's own history forbids.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from features.entities import LeadState
+from features.location import nearest_km
+from recsvc.model.arrays import F32, I64, U8, LeadColumns, MemberColumns
+from recsvc.model.recusals import holds
+from recsvc.model.verdicts import Verdict
+
+CLOCK_AHEAD_US = 300_000_000
+"""A platform's clock may be so far ahead of ours: what it says happened just now has happened."""
+
+_OPEN = int(LeadState.OPEN)
+_CLAIMED = int(LeadState.CLAIMED)
+
+
+@dataclass(frozen=True)
+class Eligibility:
+    """What a request restricts itself to; empty = no restriction.
+
+    `region` is the integer code of `region_level` (0 province … 3 town); candidates are stable
+    keys.
+    """
+
+    topics: tuple[int, ...] = ()
+    organizations: tuple[int, ...] = ()
+    region: int = -1
+    region_level: int = 0
+    max_distance_km: float = float("inf")
+    candidate_keys: frozenset[int] | None = None
+
+    @property
+    def restricts(self) -> bool:
+        """Whether anything is restricted at all."""
+        return self != Eligibility()
+
+
+@njit(cache=True)
+def lead_verdict(leads: LeadColumns, row: int, now_us: int) -> int:
+    """What stands against one lead whoever the member is, as of `now_us`."""
+    latest_us = now_us + CLOCK_AHEAD_US
+    closed = leads.state[row] != _OPEN and leads.close_time_us[row] <= latest_us
+    if leads.alive[row] == 0:
+        return 1
+    if closed and leads.state[row] != _CLAIMED:
+        return 2
+    if closed or leads.capacity_left[row] == 0:
+        return 3
+    if leads.create_time_us[row] > latest_us:
+        return 12
+    return 0
+
+
+@njit(cache=True)
+def lead_verdicts(
+    leads: LeadColumns,
+    rows: I64,
+    member_key: int,
+    jurisdiction: U8,
+    recused_leads: I64,
+    recused_authors: I64,
+    recused_organizations: I64,
+    now_us: int,
+) -> U8:
+    """Verdicts (uint8[n]) of one member's masks on n leads (rows int64[n]), as of `now_us`.
+
+    `jurisdiction` uint8[organizations + 1] says whose leads the member may see; its last entry is
+    for leads without an organization (row -1).
+    """
+    out = np.zeros(len(rows), np.uint8)
+    recused = len(recused_leads) + len(recused_authors) + len(recused_organizations) > 0
+    for i in range(len(rows)):
+        j = rows[i]
+        out[i] = lead_verdict(leads, j, now_us)
+        if out[i] != 0:
+            continue
+        if recused and (
+            holds(recused_leads, leads.key[j])
+            or holds(recused_authors, leads.author_key[j])
+            or holds(recused_organizations, leads.organization[j])
+        ):
+            out[i] = 5
+        elif leads.author_key[j] == member_key:
+            out[i] = 4
+        elif jurisdiction[leads.organization[j]] == 0:
+            out[i] = 6
+    return out
+
+
+@njit(cache=True)
+def member_verdicts(members: MemberColumns, author_key: int, jurisdiction: U8) -> U8:
+    """Verdicts (uint8[n]) of one open lead's masks on every member, but for recusals.
+
+    `jurisdiction` uint8[organizations + 1] says whose members may see the lead.
+    """
+    n = len(members.alive)
+    out = np.zeros(n, np.uint8)
+    for i in range(n):
+        if members.alive[i] == 0:
+            out[i] = 1
+        elif members.key[i] == author_key:
+            out[i] = 4
+        elif jurisdiction[members.organization[i]] == 0:
+            out[i] = 6
+        elif members.active[i] == 0:
+            out[i] = 7
+    return out
+
+
+def restrict_leads(
+    verdicts: U8, leads: LeadColumns, wanted: Eligibility, latitude: F32, longitude: F32
+) -> None:
+    """Marks (in place) each kept lead that the request does not ask for.
+
+    `latitude`, `longitude` float32[4] in radians: the member's places.
+    """
+    keep = _common(verdicts, leads.key, leads.topics, leads.organization, wanted)
+    if wanted.region >= 0:
+        keep &= leads.region[:, wanted.region_level] == wanted.region
+    if np.isfinite(wanted.max_distance_km):
+        rows = np.flatnonzero(keep)
+        km = nearest_km(latitude, longitude, leads.latitude_rad[rows], leads.longitude_rad[rows])
+        keep[rows] = km <= wanted.max_distance_km
+    verdicts[(verdicts == Verdict.KEPT) & ~keep] = Verdict.NOT_ELIGIBLE
+
+
+def restrict_members(
+    verdicts: U8, members: MemberColumns, wanted: Eligibility, latitude: float, longitude: float
+) -> None:
+    """Marks (in place) each kept member that the request does not ask for.
+
+    `latitude`, `longitude` in radians: the lead's place, NaN unknown.
+    """
+    keep = _common(verdicts, members.key, members.topics, members.organization, wanted)
+    if wanted.region >= 0:
+        keep &= (members.region[:, :, wanted.region_level] == wanted.region).any(axis=1)
+    if np.isfinite(wanted.max_distance_km):
+        rows = np.flatnonzero(keep)
+        places = members.latitude_rad[rows], members.longitude_rad[rows]
+        keep[rows] = nearest_km(*places, latitude, longitude) <= wanted.max_distance_km
+    verdicts[(verdicts == Verdict.KEPT) & ~keep] = Verdict.NOT_ELIGIBLE
+
+
+def _common(
+    verdicts: U8,
+    keys: I64,
+    topics: NDArray[np.int32],
+    organization: NDArray[np.int32],
+    wanted: Eligibility,
+) -> NDArray[np.bool_]:
+    keep: NDArray[np.bool_] = verdicts == Verdict.KEPT
+    if wanted.candidate_keys is not None:
+        keep &= np.isin(keys, np.fromiter(wanted.candidate_keys, np.int64))
+    if wanted.topics:
+        keep &= np.isin(topics, wanted.topics).any(axis=1)
+    if wanted.organizations:
+        keep &= np.isin(organization, wanted.organizations)
+    return keep
+
+
+def count_removed(verdicts: U8) -> dict[Verdict, int]:
+    """How many rows each filter removed; rows of deleted or moved entities are not counted."""
+    counts = np.bincount(verdicts, minlength=len(Verdict))
+    return {v: int(counts[v]) for v in Verdict if v > Verdict.DELETED and counts[v]}

@@ -1,0 +1,196 @@
+"""The order of the stages: retrieve ► filter ► rank ► diversify ► explain. Only this file knows it.
+
+Everything here is synchronous, CPU only and takes milliseconds; one thread at a time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from features.entities import Lead
+from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
+from recsvc.matching.candidates import CandidateConfig
+from recsvc.matching.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER, Pair, member_record
+from recsvc.matching.masks import mask_leads, mask_members
+from recsvc.matching.modes import lead_mode, member_mode
+from recsvc.matching.page import Found, explained_items, order_items, pool_size
+from recsvc.matching.pairs import explain_pair, score_given
+from recsvc.matching.queries import ListQuery, PairExplanation, PairScores, RankedList
+from recsvc.matching.resolve import resolve
+from recsvc.matching.retrieve import lead_candidates, member_candidates
+from recsvc.matching.score import score_pairs
+from recsvc.model.arrays import LeadColumns
+from recsvc.model.segments import Table
+from recsvc.model.snapshot import Snapshot
+from recsvc.model.verdicts import Verdict
+
+
+class StageObserver(Protocol):
+    """Hears what each stage took and what each filter removed (metrics)."""
+
+    def stage(self, name: str, seconds: float) -> None: ...
+    def removed(self, verdict: Verdict, count: int) -> None: ...
+
+
+class _Nobody:
+    def stage(self, name: str, seconds: float) -> None:
+        pass
+
+    def removed(self, verdict: Verdict, count: int) -> None:
+        pass
+
+
+@dataclass(frozen=True)
+class PipelineConfig:
+    """Knobs of the pipeline."""
+
+    candidates: CandidateConfig = field(default_factory=CandidateConfig)
+
+
+def now_us() -> int:
+    """The present, in microseconds since the epoch."""
+    return time.time_ns() // 1000
+
+
+class Pipeline:
+    """Answers queries on one snapshot."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        config: PipelineConfig | None = None,
+        observer: StageObserver | None = None,
+        clock: Callable[[], int] = now_us,
+    ) -> None:
+        self.snapshot = snapshot
+        self._config = config or PipelineConfig()
+        self._observer = observer or _Nobody()
+        self._clock = clock
+
+    def recommend(self, member_id: str, query: ListQuery) -> RankedList:
+        """The best leads for a member. Raises UnknownMemberError, InvalidRegionCodeError."""
+        snapshot, when = self.snapshot, self._when(query.as_of_us)
+        row = self._member_row(member_id)
+        wanted, unknown = resolve(snapshot, query.wanted, snapshot.leads)
+        with self._stage("filter"):
+            masked = mask_leads(snapshot, row, wanted, when)
+        with self._stage("retrieve"):
+            rows = lead_candidates(
+                snapshot, row, masked, when, pool_size(query), self._config.candidates
+            )
+        with self._stage("rank"):
+            members = np.full(len(rows), row, np.int64)
+            scored = score_pairs(
+                snapshot.bundle, snapshot.members, members, snapshot.leads, rows, when
+            )
+        columns, local = snapshot.members.locate(row)
+        member = member_record(snapshot, row)
+
+        def pair(at: int) -> Pair:
+            seen = scored.features[at], scored.terms[at]
+            return Pair(columns, local, *snapshot.leads.locate(int(rows[at])), *seen, member, "您")
+
+        mode = member_mode(columns, local)
+        found = Found(rows, scored, snapshot.leads, masked, mode, unknown, pair, SAME_FOR_MEMBER)
+        return self._finish(found, query)
+
+    def recommend_many(
+        self, member_ids: Sequence[str], query: ListQuery
+    ) -> Iterator[RankedList | ServiceError]:
+        """One answer a member, in their order; a member's error does not touch the others."""
+        for member_id in member_ids:
+            try:
+                yield self.recommend(member_id, query)
+            except ServiceError as error:
+                yield error
+
+    def match(self, lead: str | Lead, query: ListQuery) -> RankedList:
+        """The best members for a stored lead (its id) or a draft.
+
+        Raises UnknownLeadError, InvalidRegionCodeError.
+        """
+        snapshot, when = self.snapshot, self._when(query.as_of_us)
+        table, row, lead_id = self._lead_table(lead)
+        leads, local = table.locate(row)
+        wanted, unknown = resolve(snapshot, query.wanted, snapshot.members)
+        with self._stage("filter"):
+            masked = mask_members(snapshot, leads, local, lead_id, wanted, when)
+        with self._stage("retrieve"):
+            rows = member_candidates(
+                snapshot, leads, local, masked, pool_size(query), self._config.candidates
+            )
+        with self._stage("rank"):
+            lead_rows = np.full(len(rows), row, np.int64)
+            scored = score_pairs(snapshot.bundle, snapshot.members, rows, table, lead_rows, when)
+
+        def pair(at: int) -> Pair:
+            seen = scored.features[at], scored.terms[at]
+            member = member_record(snapshot, int(rows[at]))
+            return Pair(*snapshot.members.locate(int(rows[at])), leads, local, *seen, member)
+
+        mode = lead_mode(leads, local)
+        found = Found(rows, scored, snapshot.members, masked, mode, unknown, pair, SAME_FOR_LEAD)
+        return self._finish(found, query)
+
+    def score_pairs(
+        self, pairs: Sequence[tuple[str, str]], as_of_us: int | None = None
+    ) -> PairScores:
+        """Scores of (member_id, lead_id) pairs, masked ones included; NaN where unknown."""
+        with self._stage("rank"):
+            return score_given(self.snapshot, pairs, self._when(as_of_us))
+
+    def explain(self, member_id: str, lead_id: str, as_of_us: int | None = None) -> PairExplanation:
+        """Why a member is offered a lead, or why not. Raises UnknownMember-, UnknownLeadError."""
+        member_row = self._member_row(member_id)
+        _, lead_row, _ = self._lead_table(lead_id)
+        config = self._config.candidates
+        return explain_pair(self.snapshot, member_row, lead_row, self._when(as_of_us), config)
+
+    def _finish(self, found: Found, query: ListQuery) -> RankedList:
+        """Orders, diversifies, and explains the items of one page."""
+        removed = found.masked.removed
+        for verdict, count in removed.items():
+            self._observer.removed(verdict, count)
+        with self._stage("diversify"):
+            slate = order_items(found, query)
+        with self._stage("explain"):
+            items = explained_items(self.snapshot.bundle, found, query, slate)
+        return RankedList(
+            items=items,
+            more=len(slate.order) > query.offset + query.count,
+            mode=found.mode,
+            baseline=float(self.snapshot.bundle.ranker.intercept),
+            eligible_count=found.masked.eligible_count,
+            removed=removed,
+            unknown_candidates=found.unknown,
+        )
+
+    def _when(self, as_of_us: int | None) -> int:
+        return self._clock() if as_of_us is None else as_of_us
+
+    def _member_row(self, member_id: str) -> int:
+        row = self.snapshot.members.row(member_id)
+        if row < 0:
+            raise UnknownMemberError(f"there is no member {member_id!r}: import it first")
+        return row
+
+    def _lead_table(self, lead: str | Lead) -> tuple[Table[LeadColumns], int, str]:
+        """The table a lead lives in, its global row there, and its id ("" for a draft)."""
+        if isinstance(lead, Lead):
+            return self.snapshot.draft_table(lead), 0, ""
+        row = self.snapshot.leads.row(lead)
+        if row < 0:
+            raise UnknownLeadError(f"there is no lead {lead!r}: import it first, or send a draft")
+        return self.snapshot.leads, row, lead
+
+    @contextmanager
+    def _stage(self, name: str) -> Iterator[None]:
+        begin = time.perf_counter()
+        yield
+        self._observer.stage(name, time.perf_counter() - begin)

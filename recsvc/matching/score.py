@@ -1,0 +1,74 @@
+"""Scores of (member, lead) pairs wherever their rows live: features, then additive terms."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from recsvc.model.additive import additive_terms
+from recsvc.model.arrays import F32, I32, I64, LeadColumns, MemberColumns
+from recsvc.model.bundle import Bundle
+from recsvc.model.segments import Table
+from recsvc.model.terms import FEATURE_COUNT, pair_features
+
+
+class Scored(NamedTuple):
+    """n pairs: their features and terms (float32[n, F]) and scores (float32[n])."""
+
+    features: F32
+    terms: F32
+    scores: F32
+
+
+def score_rows(
+    bundle: Bundle,
+    members: MemberColumns,
+    member_rows: I32,
+    leads: LeadColumns,
+    lead_rows: I32,
+    now_us: I64,
+) -> Scored:
+    """Scores n pairs of local rows (int32[n] each) of one member and one lead segment."""
+    features = pair_features(members, member_rows, leads, lead_rows, now_us, bundle.context)
+    terms = additive_terms(bundle.ranker, features)
+    return Scored(features, terms, terms.sum(axis=1) + np.float32(bundle.ranker.intercept))
+
+
+def score_pairs(
+    bundle: Bundle,
+    members: Table[MemberColumns],
+    member_rows: I64,
+    leads: Table[LeadColumns],
+    lead_rows: I64,
+    now_us: int,
+) -> Scored:
+    """Scores n pairs of global rows (int64[n] each), whichever segments they live in."""
+    count = len(lead_rows)
+    out = Scored(
+        np.empty((count, FEATURE_COUNT), np.float32),
+        np.empty((count, FEATURE_COUNT), np.float32),
+        np.empty(count, np.float32),
+    )
+    for member_start, member_columns in members.segments():
+        of_members = _inside(member_rows, member_start, len(member_columns.alive))
+        for lead_start, lead_columns in leads.segments():
+            of_leads = _inside(lead_rows, lead_start, len(lead_columns.alive))
+            at = np.flatnonzero(of_members & of_leads)
+            if len(at) == 0:
+                continue
+            part = score_rows(
+                bundle,
+                member_columns,
+                (member_rows[at] - member_start).astype(np.int32),
+                lead_columns,
+                (lead_rows[at] - lead_start).astype(np.int32),
+                np.full(len(at), now_us, np.int64),
+            )
+            for whole, values in zip(out, part, strict=True):
+                whole[at] = values
+    return out
+
+
+def _inside(rows: I64, start: int, count: int) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    return (rows >= start) & (rows < start + count)

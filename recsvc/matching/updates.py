@@ -1,0 +1,262 @@
+"""Changes of the store, taken into a snapshot: records, deletions, events.
+
+Everything here is idempotent: a worker may see a change twice (once in the records it loads at
+start, once in the stream), and a record equal to the bundle's changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from features.entities import (
+    ACTIONS,
+    EXPOSURES,
+    INTERESTS,
+    Conflict,
+    Event,
+    EventKind,
+    Lead,
+    Member,
+    Organization,
+)
+from recsvc.matching.profile import fold_profile
+from recsvc.model.arrays import F32, I32, LeadColumns, MemberColumns
+from recsvc.model.assemble import fill_lead_states, fill_leads, fill_members
+from recsvc.model.segments import Table
+from recsvc.model.snapshot import Snapshot
+from recsvc.store.codec import (
+    DELETED,
+    RecordKind,
+    Tombstone,
+    decode_entity,
+    decode_event,
+    stored_fingerprint,
+)
+from recsvc.store.types import Change, ChangeBatch, ChangeKind, StoredRecord
+
+_POSITIVE = INTERESTS | ACTIONS
+E = TypeVar("E", Member, Lead, Organization, Conflict)
+
+
+def apply_batch(snapshot: Snapshot, batch: ChangeBatch) -> None:
+    """Takes a batch in and moves the snapshot to its revision.
+
+    Changes before the snapshot's revision are left out; runs of one kind are taken in together.
+    """
+    fresh = [c for c in batch.changes if not snapshot.revision.includes(c.bucket, c.position)]
+    begin = 0
+    while begin < len(fresh):
+        end = begin
+        while end < len(fresh) and fresh[end].kind == fresh[begin].kind:
+            end += 1
+        _apply_run(snapshot, fresh[begin].kind, fresh[begin:end])
+        begin = end
+    snapshot.revision = snapshot.revision.merge(batch.revision)
+
+
+def load_records(snapshot: Snapshot, kind: RecordKind, records: Sequence[StoredRecord]) -> None:
+    """Lays stored records (and tombstones) over the bundle's catalog."""
+    _put(snapshot, kind, [(r.id, r.data, None) for r in records])
+
+
+def _apply_run(snapshot: Snapshot, kind: ChangeKind, changes: Sequence[Change]) -> None:
+    if kind is ChangeKind.EVENT:
+        add_events(snapshot, [decode_event(c.payload) for c in changes])
+    elif kind is not ChangeKind.ACTIVATION:
+        version = snapshot.model_id
+        rows = [
+            (c.id, c.payload, c.vector if c.model_version == version else None) for c in changes
+        ]
+        _put(snapshot, RecordKind(kind.value), rows)
+
+
+def _put(
+    snapshot: Snapshot, kind: RecordKind, rows: Sequence[tuple[str, bytes, F32 | None]]
+) -> None:
+    latest = {identifier: (data, vector) for identifier, data, vector in rows}
+    deleted = [i for i, (data, _) in latest.items() if stored_fingerprint(data) == DELETED]
+    for identifier in deleted:
+        _delete(snapshot, kind, identifier)
+        del latest[identifier]
+    match kind:
+        case RecordKind.MEMBER:
+            _put_members(snapshot, {i: data for i, (data, _) in latest.items()})
+        case RecordKind.LEAD:
+            _put_leads(snapshot, latest)
+        case RecordKind.ORGANIZATION:
+            for data, _ in latest.values():
+                snapshot.organizations.put(_decode(Organization, data))
+        case RecordKind.CONFLICT:
+            for data, _ in latest.values():
+                snapshot.recusals.put(_decode(Conflict, data))
+
+
+def _delete(snapshot: Snapshot, kind: RecordKind, identifier: str) -> None:
+    match kind:
+        case RecordKind.MEMBER:
+            snapshot.members.delete(identifier)
+        case RecordKind.LEAD:
+            snapshot.leads.delete(identifier)
+        case RecordKind.ORGANIZATION:
+            snapshot.organizations.delete(identifier)
+        case RecordKind.CONFLICT:
+            snapshot.recusals.delete(identifier)
+
+
+def _decode(entity_type: type[E], data: bytes) -> E:
+    entity = decode_entity(entity_type, data)
+    assert not isinstance(entity, Tombstone), "tombstones were sorted out before"
+    return entity
+
+
+def _is_current(
+    table: Table[MemberColumns] | Table[LeadColumns], identifier: str, data: bytes
+) -> bool:
+    row = table.row(identifier)
+    return row >= 0 and stored_fingerprint(table.record(row)) == stored_fingerprint(data)
+
+
+def _only_state_changed(snapshot: Snapshot, lead: Lead) -> bool:
+    """Whether nothing that makes a lead's vectors differs from what is known of it."""
+    row = snapshot.leads.row(lead.lead_id)
+    if row < 0:
+        return False
+    old = _decode(Lead, snapshot.leads.record(row))
+    return lead == replace(
+        old,
+        state=lead.state,
+        close_time_us=lead.close_time_us,
+        claim_capacity=lead.claim_capacity,
+        support_count=lead.support_count,
+    )
+
+
+def _put_members(snapshot: Snapshot, found: dict[str, bytes]) -> None:
+    changed = {i: d for i, d in found.items() if not _is_current(snapshot.members, i, d)}
+    if not changed:
+        return
+    members = [_decode(Member, data) for data in changed.values()]
+    new = [m.member_id for m in members if snapshot.members.row(m.member_id) < 0]
+    rows = [snapshot.members.move_to_tail(m.member_id, changed[m.member_id]) for m in members]
+    local = np.array(rows, np.int32) - snapshot.members.base_count
+    features = snapshot.bundle.space.members(members)
+    fill_members(snapshot.members.tail, local, members, features, snapshot.organizations)
+    for member_id in new:
+        refold(snapshot, member_id)
+    _add_waiting(snapshot, RecordKind.MEMBER, new)
+
+
+def _put_leads(snapshot: Snapshot, found: dict[str, tuple[bytes, F32 | None]]) -> None:
+    """New or changed leads; one whose vector training learned keeps it."""
+    table = snapshot.leads
+    changed = {i: d for i, (d, _) in found.items() if not _is_current(table, i, d)}
+    moving = []
+    for lead in (_decode(Lead, data) for data in changed.values()):
+        if _only_state_changed(snapshot, lead):
+            row = table.row(lead.lead_id)
+            columns, local = table.locate(row)
+            fill_lead_states(columns, np.array([local], np.int32), [lead])
+            table.replace_record(row, changed[lead.lead_id])
+        else:
+            moving.append(lead)
+    if not moving:
+        return
+    new = [lead.lead_id for lead in moving if table.row(lead.lead_id) < 0]
+    rows = [table.move_to_tail(lead.lead_id, changed[lead.lead_id]) for lead in moving]
+    local_rows = np.array(rows, np.int32) - table.base_count
+    features = snapshot.bundle.space.leads(moving)
+    fill_leads(table.tail, local_rows, moving, features, snapshot.organizations)
+    _fill_vectors(snapshot, local_rows, moving, found)
+    _add_waiting(snapshot, RecordKind.LEAD, new)
+
+
+def _fill_vectors(
+    snapshot: Snapshot,
+    rows: I32,
+    leads: Sequence[Lead],
+    found: dict[str, tuple[bytes, F32 | None]],
+) -> None:
+    """Vectors (of tail rows int32[n]) from the writer, or else from the content."""
+    content = []
+    for row, lead in zip(rows.tolist(), leads, strict=True):
+        vector = found[lead.lead_id][1]
+        if snapshot.is_trained(lead.lead_id):
+            continue
+        if vector is None:
+            content.append((row, lead))
+        else:
+            snapshot.leads.tail.vector[row] = vector
+    computed = snapshot.lead_vectors([lead for _, lead in content])
+    for (row, _), vector in zip(content, computed, strict=True):
+        snapshot.leads.tail.vector[row] = vector
+
+
+def add_events(snapshot: Snapshot, events: Sequence[Event]) -> None:
+    """Takes events in: masks and counters at once, then the members' profiles.
+
+    An event about somebody or something not heard of yet waits for it: records and events come
+    from different buckets, in no common order.
+    """
+    touched: dict[str, None] = {}
+    for event in events:
+        missing = _missing(snapshot, event)
+        if missing is not None:
+            snapshot.waiting[missing].append(event)
+            continue
+        if event.lead_id:
+            _count(snapshot, event)
+        snapshot.history.add(event)
+        if event.lead_id and event.kind not in EXPOSURES:
+            touched[event.member_id] = None
+    for member_id in touched:
+        refold(snapshot, member_id)
+
+
+def _missing(snapshot: Snapshot, event: Event) -> tuple[RecordKind, str] | None:
+    """The side of an event that was never here, None when both were."""
+    if snapshot.members.last_row(event.member_id) < 0:
+        return RecordKind.MEMBER, event.member_id
+    if event.lead_id and snapshot.leads.last_row(event.lead_id) < 0:
+        return RecordKind.LEAD, event.lead_id
+    return None
+
+
+def _add_waiting(snapshot: Snapshot, kind: RecordKind, identifiers: Sequence[str]) -> None:
+    for identifier in identifiers:
+        add_events(snapshot, snapshot.waiting.pop((kind, identifier), ()))
+
+
+def _count(snapshot: Snapshot, event: Event) -> None:
+    """Moves the counters of both sides, as training counts a log: see `training.state`."""
+    bundle = snapshot.bundle
+    base = bundle.member_ids.get(event.member_id), bundle.lead_ids.get(event.lead_id)
+    before = snapshot.history.met(event, *base)
+    exposed = before.exposed or event.kind in EXPOSURES
+    claimed = before.claimed or event.kind is EventKind.CLAIMED
+    places: tuple[tuple[MemberColumns | LeadColumns, int], ...] = (
+        snapshot.members.locate(snapshot.members.last_row(event.member_id)),
+        snapshot.leads.locate(snapshot.leads.last_row(event.lead_id)),
+    )
+    for columns, local in places:
+        columns.exposures[local] += exposed and not before.exposed
+        columns.claims[local] += (exposed and claimed) and not (before.exposed and before.claimed)
+        columns.events[local] += event.kind in _POSITIVE
+
+
+def refold(snapshot: Snapshot, member_id: str) -> None:
+    """Recomputes a member's vectors from their whole history; the row moves to the tail."""
+    if snapshot.members.row(member_id) < 0:
+        return
+    profile = fold_profile(snapshot, member_id)
+    row = snapshot.members.move_to_tail(member_id) - snapshot.members.base_count
+    tail = snapshot.members.tail
+    tail.vector[row] = profile.vector
+    tail.interest_text[row] = profile.interest_text
+    tail.interest_topics[row] = profile.interest_topics
+    tail.interest_topic_weights[row] = profile.interest_topic_weights
+    tail.activity_latitude_rad[row] = profile.activity_latitude_rad
+    tail.activity_longitude_rad[row] = profile.activity_longitude_rad

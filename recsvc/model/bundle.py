@@ -1,0 +1,225 @@
+"""A model bundle: one folder of plain arrays, JSON and a manifest with checksums.
+
+    <model>/manifest.json   format version, provenance, metrics, SHA-256 of every file and of itself
+    <model>/members|leads/  columns, ids, records (as the store keeps them)
+    <model>/history/        the training log, grouped
+    <model>/features/       the frozen feature space
+    <model>/embedding/      fold-in rule and content map
+    <model>/ranker/         additive tables, calibration, term context
+    <model>/catalog.json    organizations and conflicts
+
+Arrays are `.npy`, read with `allow_pickle=False` and memory-mapped copy-on-write, so that workers
+share the pages they do not change. Publishing is one rename; see `recsvc.model.registry`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from features.entities import Conflict, Organization
+from features.errors import DataError
+from features.extract import FeatureSpace
+from features.vocabulary import Vocabulary, pack_bytes
+from recsvc.errors import BundleCorruptError, BundleError
+from recsvc.model.additive import AdditiveModel, Calibration
+from recsvc.model.arrays import LeadColumns, MemberColumns, Widths
+from recsvc.model.foldin import ContentMap, FoldIn
+from recsvc.model.history import BaseHistory
+from recsvc.model.manifest import (
+    FORMAT_VERSION,
+    MANIFEST,
+    InterestRule,
+    Manifest,
+    read_manifest,
+    write_manifest,
+)
+from recsvc.model.terms import TermContext
+
+__all__ = [
+    "FORMAT_VERSION",
+    "MANIFEST",
+    "Bundle",
+    "InterestRule",
+    "Manifest",
+    "Records",
+    "read_bundle",
+    "read_manifest",
+    "write_bundle",
+]
+
+Arrays = dict[str, NDArray[Any]]
+Tuple = TypeVar("Tuple", bound=tuple[Any, ...])
+
+
+@dataclass(frozen=True)
+class Records:
+    """JSON records by row, decoded only when somebody asks."""
+
+    data: NDArray[np.uint8]
+    offsets: NDArray[np.int64]
+
+    @classmethod
+    def pack(cls, blobs: list[bytes]) -> Records:
+        """Records of n byte strings."""
+        return cls(*pack_bytes(blobs))
+
+    def __getitem__(self, row: int) -> bytes:
+        return self.data[self.offsets[row] : self.offsets[row + 1]].tobytes()
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """Everything a worker needs to serve a model; arrays may be memory-mapped."""
+
+    manifest: Manifest
+    space: FeatureSpace
+    member_ids: Vocabulary
+    members: MemberColumns
+    member_records: Records
+    lead_ids: Vocabulary
+    leads: LeadColumns
+    lead_records: Records
+    history: BaseHistory
+    fold_in: FoldIn
+    content_map: ContentMap | None
+    ranker: AdditiveModel
+    calibration: Calibration
+    context: TermContext
+    organization_ids: tuple[str, ...] = ()  # by row of the columns, with those that are only named
+    organizations: tuple[Organization, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+
+    @property
+    def widths(self) -> Widths:
+        """Embedding and text dimensions."""
+        return Widths(self.members.vector.shape[1], self.members.text.shape[1])
+
+
+class _Catalog(msgspec.Struct):
+    organization_ids: list[str] = field(default_factory=list)
+    organizations: list[Organization] = field(default_factory=list)
+    conflicts: list[Conflict] = field(default_factory=list)
+
+
+def write_bundle(bundle: Bundle, folder: Path) -> Manifest:
+    """Writes all files into a new `folder`, the manifest last; returns the manifest as written."""
+    folder.mkdir(parents=True)
+    _write(folder / "members", bundle.members._asdict())
+    _write(folder / "leads", bundle.leads._asdict())
+    for part, ids, records in (
+        ("members", bundle.member_ids, bundle.member_records),
+        ("leads", bundle.lead_ids, bundle.lead_records),
+    ):
+        names, starts = ids.to_arrays()
+        extra = {"records": records.data, "record_offsets": records.offsets}
+        _write(folder / part, {"ids": names, "id_offsets": starts} | extra)
+    _write(folder / "history", bundle.history._asdict())
+    _write(folder / "embedding", bundle.fold_in.to_arrays(), "fold_in.")
+    if bundle.content_map is not None:
+        _write(folder / "embedding", bundle.content_map.to_arrays(), "content_map.")
+    _write(folder / "ranker", bundle.ranker._asdict(), "model.")
+    _write(folder / "ranker", bundle.calibration._asdict(), "calibration.")
+    _write(folder / "ranker", bundle.context._asdict(), "context.")
+    bundle.space.save(folder / "features")
+    catalog = _Catalog(
+        list(bundle.organization_ids), list(bundle.organizations), list(bundle.conflicts)
+    )
+    (folder / "catalog.json").write_bytes(msgspec.json.encode(catalog))
+    manifest = msgspec.structs.replace(bundle.manifest, files=_checksums(folder))
+    return write_manifest(manifest, folder)
+
+
+def read_bundle(folder: Path) -> Bundle:
+    """Reads and verifies a bundle.
+
+    Raises BundleMissingError, BundleVersionError (newer format or other features),
+    BundleCorruptError (a file is missing, truncated or altered) or plain BundleError (features that
+    this installation cannot read).
+    """
+    manifest = read_manifest(folder)
+    found = _checksums(folder)
+    if found != manifest.files:
+        raise BundleCorruptError(folder, _difference(found, manifest.files))
+    try:
+        return _read(folder, manifest)
+    except DataError as error:
+        raise BundleError(folder, str(error)) from error
+    except (OSError, ValueError, KeyError, TypeError, msgspec.MsgspecError) as error:
+        raise BundleCorruptError(folder, str(error)) from error
+
+
+def _read(folder: Path, manifest: Manifest) -> Bundle:
+    members, leads = _load(folder / "members"), _load(folder / "leads")
+    embedding, ranker = _load(folder / "embedding"), _load(folder / "ranker")
+    content = _select(embedding, "content_map.")
+    catalog = msgspec.json.decode((folder / "catalog.json").read_bytes(), type=_Catalog)
+    return Bundle(
+        manifest=manifest,
+        space=FeatureSpace.load(folder / "features"),
+        member_ids=Vocabulary.from_arrays(members["ids"], members["id_offsets"]),
+        members=_named(MemberColumns, members),
+        member_records=Records(members["records"], members["record_offsets"]),
+        lead_ids=Vocabulary.from_arrays(leads["ids"], leads["id_offsets"]),
+        leads=_named(LeadColumns, leads),
+        lead_records=Records(leads["records"], leads["record_offsets"]),
+        history=_named(BaseHistory, _load(folder / "history")),
+        fold_in=FoldIn.from_arrays(_select(embedding, "fold_in.")),
+        content_map=ContentMap.from_arrays(content) if content else None,
+        ranker=_named(AdditiveModel, _select(ranker, "model.")),
+        calibration=_named(Calibration, _select(ranker, "calibration.")),
+        context=_named(TermContext, _select(ranker, "context.")),
+        organization_ids=tuple(catalog.organization_ids),
+        organizations=tuple(catalog.organizations),
+        conflicts=tuple(catalog.conflicts),
+    )
+
+
+def _write(folder: Path, arrays: Mapping[str, Any], prefix: str = "") -> None:
+    folder.mkdir(exist_ok=True)
+    for name, array in arrays.items():
+        np.save(folder / f"{prefix}{name}.npy", np.asarray(array, order="C"), allow_pickle=False)
+
+
+def _load(folder: Path) -> Arrays:
+    """All arrays of a folder, memory-mapped copy-on-write."""
+    return {
+        path.name.removesuffix(".npy"): np.asarray(np.load(path, mmap_mode="c", allow_pickle=False))
+        for path in sorted(folder.glob("*.npy"))
+    }
+
+
+def _select(arrays: Arrays, prefix: str) -> Arrays:
+    return {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _named(kind: type[Tuple], arrays: Arrays) -> Tuple:
+    """A NamedTuple from arrays by field name; a 0-d array becomes a number."""
+    fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
+    return kind(*(arrays[f] if arrays[f].ndim else arrays[f].item() for f in fields))
+
+
+def _checksums(folder: Path) -> dict[str, str]:
+    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
+    with ThreadPoolExecutor(4) as pool:
+        digests = pool.map(_sha256, paths)
+    return {p.relative_to(folder).as_posix(): d for p, d in zip(paths, digests, strict=True)}
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _difference(found: dict[str, str], expected: dict[str, str]) -> str:
+    names = found.keys() | expected.keys()
+    changed = sorted(name for name in names if found.get(name) != expected.get(name))
+    return f"{', '.join(changed[:3])}: missing, truncated or altered since it was published"

@@ -1,0 +1,145 @@
+"""What each member did with which lead: the bundle's log, and what happened since.
+
+It answers two questions of the hot path (which leads has this member done with, which members are
+done with this lead) and one of the fold-in (what shapes this member's interest).
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.entities import EXPOSURES, Event, EventKind
+from recsvc.model.arrays import I32, I64, U8
+from recsvc.model.verdicts import Verdict
+
+# What a past event forbids: the pair is not offered again.
+VERDICT_OF_KIND: dict[EventKind, Verdict] = {
+    EventKind.AUTHORED: Verdict.AUTHOR,
+    EventKind.CLAIMED: Verdict.ALREADY_TAKEN,
+    EventKind.RELEASED: Verdict.ALREADY_TAKEN,
+    EventKind.TRANSFERRED: Verdict.ALREADY_TAKEN,
+    EventKind.RESOLVED: Verdict.ALREADY_TAKEN,
+    EventKind.DISMISSED: Verdict.DISMISSED,
+    EventKind.SEE_LESS: Verdict.SEE_LESS,
+}
+_VERDICTS = np.zeros(256, np.uint8)
+for _kind, _verdict in VERDICT_OF_KIND.items():
+    _VERDICTS[_kind] = _verdict
+
+
+class BaseHistory(NamedTuple):
+    """The training log's events, grouped by member and (positions of them) by lead."""
+
+    member_start: I64  # [members + 1] into the arrays below
+    lead: I32  # [e] base lead row
+    kind: U8  # [e]
+    reason: U8  # [e]
+    time_us: I64  # [e]
+    lead_start: I64  # [leads + 1] into the two arrays below
+    by_lead_member: I32  # [f] base member row of the events that forbid the pair
+    by_lead_verdict: U8  # [f]
+
+
+def group_events(
+    member: I32, lead: I32, kind: U8, reason: U8, time_us: I64, member_count: int, lead_count: int
+) -> BaseHistory:
+    """A BaseHistory of n events (arrays of length n, lead -1 = none, dropped)."""
+    known = lead >= 0
+    member, lead, kind = member[known], lead[known], kind[known]
+    reason, time_us = reason[known], time_us[known]
+    order = np.argsort(member, kind="stable")
+    forbids = np.flatnonzero(_VERDICTS[kind])
+    forbids = forbids[np.argsort(lead[forbids], kind="stable")]
+    return BaseHistory(
+        _starts(member, member_count),
+        lead[order],
+        kind[order],
+        reason[order],
+        time_us[order],
+        _starts(lead[forbids], lead_count),
+        member[forbids],
+        _VERDICTS[kind[forbids]],
+    )
+
+
+def _starts(rows: I32, count: int) -> I64:
+    starts = np.zeros(count + 1, np.int64)
+    np.cumsum(np.bincount(rows, minlength=count), out=starts[1:])
+    return starts
+
+
+class Seen(NamedTuple):
+    """Rows that are not to be offered, each with its verdict."""
+
+    base_rows: I32
+    base_verdicts: U8
+    ids: dict[str, Verdict]
+
+
+class Met(NamedTuple):
+    """Whether a pair was ever pushed or shown, and whether the member ever claimed the lead."""
+
+    exposed: bool
+    claimed: bool
+
+
+@dataclass
+class History:
+    """The base log plus a growing record of later events, by id."""
+
+    base: BaseHistory
+    by_member: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
+    by_lead: dict[str, dict[str, Verdict]] = field(default_factory=lambda: defaultdict(dict))
+
+    def add(self, event: Event) -> None:
+        """Takes one later event in."""
+        if not event.lead_id:
+            return
+        self.by_member[event.member_id].append(event)
+        verdict = VERDICT_OF_KIND.get(event.kind)
+        if verdict is not None:
+            self.by_lead[event.lead_id][event.member_id] = verdict
+
+    def seen_leads(self, base_member: int, member_id: str) -> Seen:
+        """Leads not to be offered to a member (base row, -1 for one the bundle does not know)."""
+        rows, kinds = np.empty(0, np.int32), np.empty(0, np.uint8)
+        if base_member >= 0:
+            part = self.base_slice(base_member)
+            verdicts = _VERDICTS[self.base.kind[part]]
+            rows, kinds = self.base.lead[part][verdicts > 0], verdicts[verdicts > 0]
+        later = {
+            e.lead_id: VERDICT_OF_KIND[e.kind]
+            for e in self.by_member.get(member_id, ())
+            if e.kind in VERDICT_OF_KIND
+        }
+        return Seen(rows, kinds, later)
+
+    def seen_by(self, base_lead: int, lead_id: str) -> Seen:
+        """Members to whom a lead is not to be offered (base row, -1 unknown to the bundle)."""
+        rows: NDArray[np.int32] = np.empty(0, np.int32)
+        verdicts: NDArray[np.uint8] = np.empty(0, np.uint8)
+        if base_lead >= 0:
+            part = slice(self.base.lead_start[base_lead], self.base.lead_start[base_lead + 1])
+            rows, verdicts = self.base.by_lead_member[part], self.base.by_lead_verdict[part]
+        return Seen(rows, verdicts, dict(self.by_lead.get(lead_id, {})))
+
+    def met(self, event: Event, base_member: int, base_lead: int) -> Met:
+        """What the pair of an event had met before it (base rows, -1 unknown to the bundle)."""
+        kinds = {
+            e.kind for e in self.by_member.get(event.member_id, ()) if e.lead_id == event.lead_id
+        }
+        if base_member >= 0 and base_lead >= 0:
+            part = self.base_slice(base_member)
+            kinds |= set(self.base.kind[part][self.base.lead[part] == base_lead].tolist())
+        return Met(not kinds.isdisjoint(EXPOSURES), EventKind.CLAIMED in kinds)
+
+    def base_slice(self, base_member: int) -> slice:
+        """Where a base member's events lie in the base arrays."""
+        return slice(
+            int(self.base.member_start[base_member]), int(self.base.member_start[base_member + 1])
+        )

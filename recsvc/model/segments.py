@@ -1,0 +1,155 @@
+"""A table in two segments: the bundle's rows, never moved, and a tail that grows.
+
+A bundle's columns are memory-mapped copy-on-write: workers share them, and a counter changed in
+place costs one private page. A row whose *vectors* change moves to the tail, because the index over
+the base was built from the old vectors; the base row is then dead. A row number is global: below
+`base_count` it is a base row, above it a tail row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any, Generic, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from features.vocabulary import Vocabulary
+from recsvc.model.arrays import Columns, LeadColumns, MemberColumns
+
+
+def _arrays(columns: MemberColumns | LeadColumns) -> tuple[NDArray[Any], ...]:
+    return cast(tuple[NDArray[Any], ...], columns)
+
+
+class Table(Generic[Columns]):
+    """Rows of members or leads, found by id, with the records they were made from."""
+
+    def __init__(
+        self,
+        base: Columns,
+        ids: Vocabulary,
+        record: Callable[[int], bytes],
+        grow: Callable[[int], Columns],
+    ) -> None:
+        """`record(row)` gives a base row's JSON; `grow(n)` makes n empty rows for the tail."""
+        self.base: Columns = base
+        self._ids = ids
+        self._record = record
+        self._grow: Callable[[int], Columns] = grow
+        self._storage: Columns = grow(0)
+        self.tail_count = 0
+        self.tail: Columns = self._view()
+        self._tail_ids: list[str] = []
+        self._tail_records: list[bytes] = []
+        self._tail_rows: dict[str, int] = {}
+        self._new_records: dict[int, bytes] = {}
+
+    @property
+    def base_count(self) -> int:
+        """How many rows the bundle brought."""
+        return len(self._ids)
+
+    def __len__(self) -> int:
+        return self.base_count + self.tail_count
+
+    def row(self, identifier: str) -> int:
+        """The global row of a living id, -1 when there is none."""
+        row = self.last_row(identifier)
+        if row < 0:
+            return -1
+        columns, local = self.locate(row)
+        return row if columns.alive[local] else -1
+
+    def last_row(self, identifier: str) -> int:
+        """The global row of an id, living or deleted; -1 for one that was never here."""
+        tail = self._tail_rows.get(identifier, -1)
+        return self.base_count + tail if tail >= 0 else self._ids.get(identifier)
+
+    def current(self, base_row: int) -> int:
+        """Where a base row's id has its row now, living or deleted."""
+        return base_row if self.base.alive[base_row] else self.last_row(self._ids.ids[base_row])
+
+    def identifier(self, row: int) -> str:
+        """The id of a global row."""
+        if row < self.base_count:
+            return self._ids.ids[row]
+        return self._tail_ids[row - self.base_count]
+
+    def record(self, row: int) -> bytes:
+        """The JSON record of a global row."""
+        if row < self.base_count:
+            return self._new_records.get(row) or self._record(row)
+        return self._tail_records[row - self.base_count]
+
+    def replace_record(self, row: int, record: bytes) -> None:
+        """Another record for a global row that stays where it is."""
+        if row < self.base_count:
+            self._new_records[row] = record
+        else:
+            self._tail_records[row - self.base_count] = record
+
+    def segments(self) -> Iterator[tuple[int, Columns]]:
+        """(first global row, columns) of each segment that has rows."""
+        if self.base_count:
+            yield 0, self.base
+        if self.tail_count:
+            yield self.base_count, self.tail
+
+    def locate(self, row: int) -> tuple[Columns, int]:
+        """The segment that holds a global row, and the row within it."""
+        if row < self.base_count:
+            return self.base, row
+        return self.tail, row - self.base_count
+
+    def identifiers(self) -> Iterator[str]:
+        """Ids of all living rows."""
+        for start, columns in self.segments():
+            for local in np.flatnonzero(columns.alive):
+                yield self.identifier(start + int(local))
+
+    def move_to_tail(self, identifier: str, record: bytes | None = None) -> int:
+        """A living tail row for `identifier`, holding what its last row held; its global row.
+
+        `record` replaces the stored one; an id that was never here starts empty and brings one.
+        A deleted one comes back with its vectors and counters: its log is not deleted with it.
+        """
+        row = self.last_row(identifier)
+        if row < self.base_count:
+            source, source_row = (self.base, row) if row >= 0 else (self._grow(1), 0)
+            local = self._append(identifier, self.record(row) if row >= 0 else b"")
+            for column, values in zip(_arrays(self.tail), _arrays(source), strict=True):
+                column[local] = values[source_row]
+            if row >= 0:
+                self.base.alive[row] = 0
+            row = self.base_count + local
+        local = row - self.base_count
+        if record is not None:
+            self._tail_records[local] = record
+        self.tail.alive[local] = 1
+        return row
+
+    def delete(self, identifier: str) -> None:
+        """Makes the id unknown; nothing happens when it already is."""
+        row = self.row(identifier)
+        if row >= 0:
+            columns, local = self.locate(row)
+            columns.alive[local] = 0
+
+    def _append(self, identifier: str, record: bytes) -> int:
+        if self.tail_count == len(self._storage.alive):
+            larger = self._grow(max(64, 2 * self.tail_count))
+            for column, source in zip(_arrays(larger), _arrays(self._storage), strict=True):
+                column[: self.tail_count] = source
+            self._storage = larger
+        local = self.tail_count
+        self._tail_ids.append(identifier)
+        self._tail_records.append(record)
+        self._tail_rows[identifier] = local
+        self.tail_count += 1
+        self.tail = self._view()
+        return local
+
+    def _view(self) -> Columns:
+        columns = cast(Any, type(self._storage))
+        return cast(Columns, columns(*(column[: self.tail_count] for column in self._storage)))

@@ -1,0 +1,115 @@
+"""What a worker serves for one tenant: a bundle, and what changed since it was trained.
+
+A Snapshot is owned by one thread (the worker's event loop): `recsvc.matching.updates` changes it
+between requests, never during one, so a request sees one state from start to end.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from features.entities import Event, Lead
+from features.vocabulary import Vocabulary
+from recsvc.model.arrays import (
+    F32,
+    LeadColumns,
+    MemberColumns,
+    empty_leads,
+    empty_members,
+)
+from recsvc.model.assemble import fill_leads
+from recsvc.model.bundle import Bundle
+from recsvc.model.history import History
+from recsvc.model.index import IndexConfig, VectorIndex
+from recsvc.model.organizations import OrganizationTree
+from recsvc.model.recusals import Recusals
+from recsvc.model.segments import Table
+from recsvc.store.codec import RecordKind
+from recsvc.store.revision import Revision
+
+
+class Snapshot:
+    """One tenant's live state. Row numbers are global (see `recsvc.model.segments`).
+
+    The search indexes lie over the base segments, each vector being embedding and text side by
+    side: a query weighs the two parts, so one index serves interest and expertise.
+    """
+
+    def __init__(self, bundle: Bundle, index: IndexConfig | None = None) -> None:
+        widths = bundle.widths
+        self.bundle = bundle
+        self.members: Table[MemberColumns] = Table(
+            bundle.members,
+            bundle.member_ids,
+            bundle.member_records.__getitem__,
+            lambda count: empty_members(count, widths),
+        )
+        self.leads: Table[LeadColumns] = Table(
+            bundle.leads,
+            bundle.lead_ids,
+            bundle.lead_records.__getitem__,
+            lambda count: empty_leads(count, widths),
+        )
+        self.organizations = OrganizationTree(bundle.organizations, bundle.organization_ids)
+        self.recusals = Recusals(self.organizations)
+        for conflict in bundle.conflicts:
+            self.recusals.put(conflict)
+        self.history = History(bundle.history)
+        self.waiting: dict[tuple[RecordKind, str], list[Event]] = defaultdict(list)
+        self._trained_leads = bundle.leads.events > 0
+        self.revision = Revision.parse(bundle.manifest.revision)
+        config = index or IndexConfig()
+        self.lead_index = VectorIndex(lead_search_vectors(bundle.leads), config)
+        self.member_index = VectorIndex(member_search_vectors(bundle.members), config)
+
+    @property
+    def model_id(self) -> str:
+        """The model version that replies name."""
+        return self.bundle.manifest.model_id
+
+    @property
+    def delta_count(self) -> int:
+        """Rows that live in the tails."""
+        return self.members.tail_count + self.leads.tail_count
+
+    def is_trained(self, lead_id: str) -> bool:
+        """Whether training learned the lead's vector from events, not from its content."""
+        row = self.bundle.lead_ids.get(lead_id)
+        return row >= 0 and bool(self._trained_leads[row])
+
+    def lead_vectors(self, leads: Sequence[Lead]) -> F32:
+        """Embeddings (float32[n, d]) of leads nobody has touched, from their content."""
+        width = self.bundle.widths.vector
+        if self.bundle.content_map is None or not leads:
+            return np.zeros((len(leads), width), np.float32)
+        return self.bundle.content_map.vectors(self.bundle.space.content(leads))
+
+    def draft_table(self, lead: Lead) -> Table[LeadColumns]:
+        """A lead that is not stored, as a table of one row.
+
+        An organization that nobody has named before counts as none: reading must not make one.
+        """
+        widths = self.bundle.widths
+        if self.organizations.find(lead.organization_id) < 0:
+            lead = replace(lead, organization_id="")
+        columns = empty_leads(1, widths)
+        features = self.bundle.space.leads([lead])
+        fill_leads(columns, np.zeros(1, np.int32), [lead], features, self.organizations)
+        columns.vector[:] = self.lead_vectors([lead])
+        return Table(
+            columns, Vocabulary(["draft"]), lambda _: b"", lambda n: empty_leads(n, widths)
+        )
+
+
+def lead_search_vectors(columns: LeadColumns) -> F32:
+    """What the lead index holds (float32[n, d + dt]): embedding and text."""
+    return np.hstack([columns.vector, columns.text])
+
+
+def member_search_vectors(columns: MemberColumns) -> F32:
+    """What the member index holds (float32[n, d + 2 dt]): embedding, expertise, interest text."""
+    return np.hstack([columns.vector, columns.text, columns.interest_text])

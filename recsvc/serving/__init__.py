@@ -1,0 +1,1 @@
+"""The process around the pipeline: gRPC server, workers, supervisor, model switches."""

@@ -1,0 +1,12 @@
+"""What happens around every call: who calls, may they, is there room, what went wrong.
+
+access  tokens -> tenant and role; the roles of each method, from the contract
+calls   the call at hand, as servicers see it
+guard   the interceptor: admission, errors, metrics, the log line
+"""
+
+from recsvc.serving.interceptors.access import Authenticator, Caller, Role
+from recsvc.serving.interceptors.calls import Call, current_call
+from recsvc.serving.interceptors.guard import ServiceInterceptor
+
+__all__ = ["Authenticator", "Call", "Caller", "Role", "ServiceInterceptor", "current_call"]

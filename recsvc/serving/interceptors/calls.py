@@ -1,0 +1,35 @@
+"""The call at hand: made by the interceptor, read by the servicers."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+from recsvc.serving.interceptors.access import Caller
+
+_NOBODY = Caller(frozenset(), None)
+
+
+@dataclass(slots=True)
+class Call:
+    """One call. `notes` are added to its log line: the attribution token, the member, counts."""
+
+    method: str
+    arrival_seconds: float  # time.perf_counter()
+    overloaded: bool = False
+    caller: Caller = _NOBODY
+    notes: dict[str, object] = field(default_factory=dict)
+
+
+# Each call is handled in a task of its own, and a task has its own context.
+_CURRENT: ContextVar[Call] = ContextVar("recsvc_call")
+
+
+def current_call() -> Call:
+    """The call that the current task handles."""
+    return _CURRENT.get()
+
+
+def set_current_call(call: Call) -> None:
+    """Makes `call` the current task's."""
+    _CURRENT.set(call)

@@ -1,0 +1,225 @@
+"""The interceptor around every method: admission, errors, metrics, the log line.
+
+Errors are mapped here for all four kinds of methods: a stream's errors come out of its iteration,
+so the wrapped behaviour iterates inside the guard.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import uuid
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import grpc
+from google.protobuf.message import DecodeError, Message
+from structlog.typing import FilteringBoundLogger
+
+from recsvc.convert.status import internal_error, service_error, to_grpc
+from recsvc.errors import DeadlineExceededError, OverloadedError, ServiceError
+from recsvc.serving.interceptors.access import Authenticator
+from recsvc.serving.interceptors.calls import Call, current_call, set_current_call
+from recsvc.serving.metrics import Metrics
+
+Context = grpc.aio.ServicerContext[Any, Any]
+Behaviour = Callable[[Any, Context], Any]
+
+
+if TYPE_CHECKING:
+    _Base = grpc.aio.ServerInterceptor[Any, Any]
+else:
+    _Base = grpc.aio.ServerInterceptor  # generic in the stubs only
+
+_KINDS = {
+    (False, False): "unary_unary",
+    (False, True): "unary_stream",
+    (True, False): "stream_unary",
+    (True, True): "stream_stream",
+}
+
+
+@dataclass(frozen=True)
+class _Malformed:
+    """Stands for a request whose bytes are no message of its type."""
+
+    type_name: str
+
+
+class _MalformedError(Exception):
+    """INVALID_ARGUMENT without a reason of its own: no field can be named."""
+
+
+class ServiceInterceptor(_Base):
+    """Guards the methods of the contract; health and reflection pass untouched."""
+
+    def __init__(
+        self,
+        authenticator: Authenticator,
+        metrics: Metrics,
+        log: FilteringBoundLogger,
+        max_in_flight: int,
+    ) -> None:
+        self._authenticator = authenticator
+        self._metrics = metrics
+        self._log = log
+        self._max_in_flight = max_in_flight
+        self._in_flight = 0
+        self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[
+            [grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]
+        ],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """Counts the call from its arrival, before its message has been read."""
+        method = handler_call_details.method
+        if method not in self._authenticator.roles:
+            return await continuation(handler_call_details)
+        if method not in self._guarded:
+            self._guarded[method] = self._guard(await continuation(handler_call_details))
+        set_current_call(
+            Call(method, time.perf_counter(), overloaded=self._in_flight >= self._max_in_flight)
+        )
+        self._count(1)
+        task = asyncio.current_task()
+        assert task is not None, "grpc.aio handles each call in a task"
+        # However the call ends, also before its handler begins: the task ends.
+        task.add_done_callback(lambda _: self._count(-1))
+        return self._guarded[method]
+
+    def _count(self, change: int) -> None:
+        self._in_flight += change
+        self._metrics.in_flight(self._in_flight)
+
+    def _guard(self, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+        """A handler of the same kind whose behaviour runs inside `_around`."""
+        kind = _KINDS[handler.request_streaming, handler.response_streaming]
+        wrap = self._streaming if handler.response_streaming else self._answering
+        checked = _check_each if handler.request_streaming else _check
+        made: Any = getattr(grpc, f"{kind}_rpc_method_handler")
+        guarded: grpc.RpcMethodHandler[Any, Any] = made(
+            wrap(getattr(handler, kind), checked),
+            _tolerant(handler.request_deserializer),
+            handler.response_serializer,
+        )
+        return guarded
+
+    def _answering(self, inner: Behaviour, checked: Callable[[Any], Any]) -> Behaviour:
+        async def behave(request: Any, context: Context) -> Any:
+            async with self._around(context) as call:
+                reply = await inner(checked(request), context)
+                _note_reply(call, reply)
+            return reply
+
+        return behave
+
+    def _streaming(self, inner: Behaviour, checked: Callable[[Any], Any]) -> Behaviour:
+        async def behave(request: Any, context: Context) -> None:
+            async with self._around(context), aclosing(inner(checked(request), context)) as replies:
+                async for reply in replies:
+                    await context.write(reply)
+
+        return behave
+
+    @asynccontextmanager
+    async def _around(self, context: Context) -> AsyncGenerator[Call, None]:
+        call = current_call()
+        status, reason = "OK", ""
+        refusal: grpc.Status | None = None
+        try:
+            self._admit(call, context)
+            yield call
+        except asyncio.CancelledError:
+            status = "DEADLINE_EXCEEDED" if _is_late(context) else "CANCELLED"
+            raise
+        except _MalformedError as error:
+            status = "INVALID_ARGUMENT"
+            refusal = _Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error), ())
+        except Exception as error:  # noqa: BLE001 - this is the edge: nothing may pass as it is
+            told = service_error(error) or self._fault(call, error)
+            status, reason = told.status, told.reason
+            refusal = to_grpc(told)
+        finally:
+            self._finish(call, status, reason)
+        if refusal is not None:
+            await context.abort(refusal.code, refusal.details, refusal.trailing_metadata)
+
+    def _admit(self, call: Call, context: Context) -> None:
+        if call.overloaded:
+            raise OverloadedError(
+                f"the worker has {self._max_in_flight} calls at hand: slow down and try again"
+            )
+        call.caller = self._authenticator.admit(call.method, context.invocation_metadata())
+        if _is_late(context):
+            raise DeadlineExceededError("the deadline passed before the call was begun")
+
+    def _fault(self, call: Call, error: Exception) -> ServiceError:
+        log_id = uuid.uuid4().hex
+        self._log.error("fault", log_id=log_id, method=call.method, exc_info=error, **call.notes)
+        return internal_error(log_id)
+
+    def _finish(self, call: Call, status: str, reason: str) -> None:
+        seconds = time.perf_counter() - call.arrival_seconds
+        self._metrics.call(call.method, status, reason, seconds)
+        self._log.info(
+            "call",
+            method=call.method,
+            status=status,
+            reason=reason,
+            seconds=round(seconds, 6),
+            caller=call.caller.actor,
+            **call.notes,
+        )
+
+
+@dataclass(frozen=True)
+class _Refusal(grpc.Status):
+    code: grpc.StatusCode
+    details: str
+    trailing_metadata: tuple[tuple[str, str | bytes], ...]
+
+
+def _is_late(context: Context) -> bool:
+    remaining = context.time_remaining()
+    return remaining is not None and remaining <= 0
+
+
+def _note_reply(call: Call, reply: Any) -> None:
+    token = getattr(reply, "attribution_token", "")
+    if token:
+        call.notes["attribution_token"] = token
+        call.notes["model"] = reply.model_version
+
+
+def _tolerant(deserialize: Any) -> Callable[[bytes], Message | _Malformed]:
+    """gRPC calls unreadable bytes INTERNAL; they are the caller's fault."""
+
+    def read(data: bytes) -> Message | _Malformed:
+        try:
+            message: Message = deserialize(data)
+        except DecodeError:
+            owner = getattr(deserialize, "__self__", None)
+            return _Malformed(getattr(owner, "__name__", "the request's type"))
+        return message
+
+    return read
+
+
+def _check(request: Any) -> Any:
+    """The request; raises _MalformedError."""
+    if isinstance(request, _Malformed):
+        raise _MalformedError(
+            f"the bytes sent are no message of {request.type_name}: texts must be UTF-8, and both "
+            "sides must use the same version of the contract"
+        )
+    return request
+
+
+async def _check_each(requests: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
+    async for request in requests:
+        yield _check(request)

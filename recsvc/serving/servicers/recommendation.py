@@ -1,0 +1,187 @@
+"""RecommendationService: lists for members and leads, scores of pairs, explanations."""
+
+# ruff: noqa: N802 - the contract names the methods
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncGenerator
+
+from features.entities import Lead, Member
+from recsvc.convert import names, queries, replies, values
+from recsvc.convert.events import row_error
+from recsvc.convert.leads import draft_from_proto
+from recsvc.errors import (
+    DeadlineExceededError,
+    InvalidNameError,
+    MissingFieldError,
+    ServiceError,
+)
+from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.queries import ListQuery
+from recsvc.serving.interceptors import current_call
+from recsvc.serving.servicers.explanation import Explanation
+from recsvc.serving.servicers.ranking import Ranking, page_binding
+from recsvc.serving.servicers.shared import Context, Service, naming, pipeline_of
+from recsvc.serving.view import View
+from recsvc.serving.worker import TenantWorker
+from recsvc.v1 import recommendation_pb2 as pb
+from recsvc.v1 import recommendation_pb2_grpc
+
+_SLICE_BYTES = 256 << 10
+_SLICE_SECONDS = 0.05
+
+
+class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServicer):
+    """Ranks, matches, scores and explains."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._ranking = Ranking(service)
+        self._explanation = Explanation(service)
+
+    async def RecommendLeads(
+        self, request: pb.RecommendLeadsRequest, context: Context
+    ) -> pb.RecommendLeadsResponse:
+        """See the contract."""
+        worker = self._service.worker(request.member, "member")
+        member_id = names.parse_name(request.member, worker.tenant, "members", "member")
+        options = self._ranking.options(request, worker, "leads")
+        view = await self._service.view(worker, request.min_revision, context)
+        pipeline = pipeline_of(view)
+        binding = page_binding(request, view)
+        query = self._ranking.query(options, binding, request.page_token)
+        with naming(member=request.member):
+            ranked = pipeline.recommend(member_id, query)
+        current_call().notes["member"] = member_id
+        reply = self._ranking.lead_reply(worker, view, member_id, ranked, query, options.full)
+        reply.next_page_token = self._ranking.next_token(binding, query, ranked)
+        return reply
+
+    async def BatchRecommendLeads(
+        self, request: pb.BatchRecommendLeadsRequest, context: Context
+    ) -> AsyncGenerator[pb.BatchRecommendLeadsResponse, None]:
+        """See the contract."""
+        worker = self._service.worker(request.parent, "parent")
+        names.parse_tenant(request.parent, worker.tenant)
+        if not request.members:
+            raise MissingFieldError("members is required: name at least one", field="members")
+        values.check_count(request.members, queries.MAX_BATCH, "members")
+        for i, name in enumerate(request.members):
+            _check_tenant(name, worker.tenant, f"members[{i}]")
+        options = self._ranking.options(request, worker, "leads")
+        view = await self._service.view(worker, request.min_revision, context)
+        pipeline = pipeline_of(view)
+        query = self._ranking.query(options, None, "")
+        current_call().notes["members"] = len(request.members)
+        reply = pb.BatchRecommendLeadsResponse()
+        size, begin = 0, time.perf_counter()
+        for i, name in enumerate(request.members):
+            result = self._batch_row(worker, view, pipeline, name, i, query, options.full)
+            reply.results.append(result)
+            size += result.ByteSize()
+            if size > _SLICE_BYTES or time.perf_counter() - begin > _SLICE_SECONDS:
+                yield reply
+                reply, size, begin = pb.BatchRecommendLeadsResponse(), 0, time.perf_counter()
+            # Other calls get their turn after every member.
+            await asyncio.sleep(0)
+            _check_deadline(context)
+        if reply.results:
+            yield reply
+
+    async def MatchMembers(
+        self, request: pb.MatchMembersRequest, context: Context
+    ) -> pb.MatchMembersResponse:
+        """See the contract."""
+        worker = self._service.worker(request.parent, "parent")
+        names.parse_tenant(request.parent, worker.tenant)
+        subject = self._subject(request, worker)
+        options = self._ranking.options(request, worker, "members")
+        view = await self._service.view(worker, request.min_revision, context)
+        pipeline = pipeline_of(view)
+        binding = page_binding(request, view)
+        query = self._ranking.query(options, binding, request.page_token)
+        with naming(lead=request.lead):
+            ranked = pipeline.match(subject, query)
+        lead_id = subject if isinstance(subject, str) else ""
+        current_call().notes["lead"] = lead_id
+        member = (lambda i: view.catalog.get(Member, i)) if options.full else None
+        return pb.MatchMembersResponse(
+            members=replies.members_to_proto(ranked, worker.tenant, query.offset, member),
+            next_page_token=self._ranking.next_token(binding, query, ranked),
+            attribution_token=self._ranking.decision_token(worker, view, lead_id, query),
+            model_version=view.model_id,
+            revision=view.revision_text,
+            serving_mode=replies.MODES[ranked.mode],
+            baseline=ranked.baseline,
+            eligible_count=ranked.eligible_count,
+            removed=replies.removed_to_proto(ranked),
+        )
+
+    async def ScorePairs(
+        self, request: pb.ScorePairsRequest, context: Context
+    ) -> pb.ScorePairsResponse:
+        """See the contract."""
+        worker = self._service.worker(request.parent, "parent")
+        names.parse_tenant(request.parent, worker.tenant)
+        pairs = queries.pairs(request, worker.tenant)
+        as_of_us = None
+        if request.HasField("as_of_time"):
+            self._service.caller.check_as_of()
+            as_of_us = values.time_us(request.as_of_time, self._service.clock(), "as_of_time")
+        view = await self._service.view(worker, request.min_revision, context)
+        found = pipeline_of(view).score_pairs(pairs, as_of_us)
+        current_call().notes["pairs"] = len(pairs)
+        return replies.scores_to_proto(found, view.model_id, view.revision_text)
+
+    async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
+        """See the contract."""
+        return await self._explanation.explain(request, context)
+
+    def _subject(self, request: pb.MatchMembersRequest, worker: TenantWorker) -> str | Lead:
+        match request.WhichOneof("subject"):
+            case "lead":
+                return names.parse_name(request.lead, worker.tenant, "leads", "lead")
+            case "draft":
+                with values.within("draft."):
+                    return draft_from_proto(request.draft, worker.tenant, self._service.clock())
+            case _:
+                raise MissingFieldError("set lead or draft", field="subject")
+
+    def _batch_row(
+        self,
+        worker: TenantWorker,
+        view: View,
+        pipeline: Pipeline,
+        name: str,
+        index: int,
+        query: ListQuery,
+        full: bool,
+    ) -> pb.MemberRecommendation:
+        result = pb.MemberRecommendation(member=name[:1_000])
+        try:
+            member_id = names.parse_name(name, worker.tenant, "members", "member")
+            ranked = pipeline.recommend(member_id, query)
+        except ServiceError as error:
+            result.error.CopyFrom(row_error(error, index, name))
+        else:
+            reply = self._ranking.lead_reply(worker, view, member_id, ranked, query, full)
+            result.reply.CopyFrom(reply)
+        return result
+
+
+def _check_tenant(name: str, tenant: str, field: str) -> None:
+    """Another tenant's name ends the whole call, an unreadable one is its row's error."""
+    try:
+        other = names.tenant_of(name, field)
+    except (InvalidNameError, MissingFieldError):
+        return
+    if other != tenant:
+        names.parse_name(name, tenant, "members", field)
+
+
+def _check_deadline(context: Context) -> None:
+    remaining = context.time_remaining()
+    if remaining is not None and remaining <= 0:
+        raise DeadlineExceededError("the deadline passed before the batch was done")

@@ -1,0 +1,1 @@
+"""The truth: records, events and changes in Redis or Valkey, and their way to disk and back."""

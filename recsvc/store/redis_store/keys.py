@@ -1,0 +1,89 @@
+"""Names of keys. The braces make a tenant's bucket one slot of a cluster."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+
+from features.errors import DataError
+from recsvc.store.codec import RecordKind
+
+TENANTS = "recsvc:tenants"
+"""Set of all tenants."""
+
+CONTROL_BUCKET = 0
+"""Holds what belongs to the tenant as a whole."""
+
+_TENANT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._~-]{0,62}", re.ASCII)
+
+
+def check_tenant(tenant: str) -> None:
+    """Raise DataError when a name could not be part of a key or an address."""
+    if not _TENANT.fullmatch(tenant):
+        raise DataError(
+            f"{tenant[:80]!r} is no tenant name: use 1 to 63 letters, digits, '.', '_', '~', '-', "
+            "beginning with a letter or digit"
+        )
+
+
+def bucket_of(identifier: str, bucket_count: int) -> int:
+    """The bucket of an id."""
+    return zlib.crc32(identifier.encode()) % bucket_count
+
+
+def meta(tenant: str) -> str:
+    """What is fixed about a tenant."""
+    return f"recsvc:{{{tenant}:{CONTROL_BUCKET}}}:meta"
+
+
+@dataclass(frozen=True, slots=True)
+class BucketKeys:
+    """The keys of one bucket of one tenant."""
+
+    prefix: str
+
+    @classmethod
+    def of(cls, tenant: str, bucket: int) -> BucketKeys:
+        """The keys of this bucket."""
+        return cls(f"recsvc:{{{tenant}:{bucket}}}:")
+
+    def records(self, kind: RecordKind) -> str:
+        """Hash: id -> record."""
+        return self.prefix + kind
+
+    @property
+    def changes(self) -> str:
+        """The change stream."""
+        return self.prefix + "changes"
+
+    @property
+    def trimmed(self) -> str:
+        """The stream id below which the stream was trimmed."""
+        return self.prefix + "trimmed"
+
+    def event(self, event_id: str) -> str:
+        """Content hash an event id stands for (in the bucket of the event id)."""
+        return f"{self.prefix}event:{event_id}"
+
+    def recorded(self, event_id: str) -> str:
+        """The same, of an event appended in this bucket (its member's; on a cluster only)."""
+        return f"{self.prefix}recorded:{event_id}"
+
+    @property
+    def activations(self) -> str:
+        """List of activation records."""
+        return self.prefix + "activations"
+
+    @property
+    def workers(self) -> str:
+        """Hash: worker id -> expiry and status."""
+        return self.prefix + "workers"
+
+    def lease(self, name: str) -> str:
+        """Hash: owner and token of a lease, expiring."""
+        return f"{self.prefix}lease:{name}"
+
+    def fence(self, name: str) -> str:
+        """The last fencing token given out."""
+        return f"{self.prefix}fence:{name}"
