@@ -27,6 +27,7 @@ from rich.table import Table
 
 from benchmarks.province.config import WORLD_VERSION, ProvinceConfig
 from benchmarks.province.race import Outcome
+from benchmarks.province.tables import province_tables
 from benchmarks.province.truth_tables import truth_tables, world_json
 from benchmarks.province.world import Province, Step, generate
 from features.entities import EventKind
@@ -52,7 +53,8 @@ def write_dataset(
     folder.mkdir(parents=True, exist_ok=True)
     step("tables")
     files = [
-        _write(table, folder / f"{name}.{format}") for name, table in province.tables().items()
+        _write(table, folder / f"{name}.{format}")
+        for name, table in province_tables(province).items()
     ]
     if with_truth:
         step("truth")

@@ -18,6 +18,7 @@ from benchmarks.province.config import DAY_US, LOCAL_OFFSET_US
 from benchmarks.province.noise import pair_normal
 from benchmarks.province.policy import make_push_policy
 from benchmarks.province.race import Outcome
+from benchmarks.province.tables import province_tables
 from benchmarks.workload import (
     WORLD_VERSION,
     Province,
@@ -54,7 +55,7 @@ def large() -> Province:
 
 @pytest.fixture(scope="module")
 def tables(small: Province) -> dict[str, pl.DataFrame]:
-    return small.tables()
+    return province_tables(small)
 
 
 def micros(column: pl.Series) -> NDArray[np.int64]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
@@ -15,10 +14,8 @@ from benchmarks.province.config import LOCAL_OFFSET_US, stream
 from benchmarks.province.conflicts import AUTHOR, LEAD, ORGANIZATION, REASONS
 from benchmarks.province.leads import SOURCES
 from benchmarks.province.members import PLACE_KINDS
+from benchmarks.province.world import Province
 from features.entities import DismissReason, EventKind, LeadState
-
-if TYPE_CHECKING:
-    from benchmarks.province.world import Province
 
 LOGGING_POLICY = "logging-policy-1"
 
@@ -28,6 +25,17 @@ def rfc3339(time_us: Ints, known: Bools | None = None) -> pl.Series:
     local = pl.Series(np.asarray(time_us, np.int64) + LOCAL_OFFSET_US).cast(pl.Datetime("us"))
     text = local.dt.strftime("%Y-%m-%dT%H:%M:%S%.3f+08:00")
     return text if known is None else _where(known, text)
+
+
+def province_tables(p: Province) -> dict[str, pl.DataFrame]:
+    """The data set: members, leads, events, organizations, conflicts; no truth in them."""
+    return {
+        "members": member_table(p),
+        "leads": lead_table(p),
+        "events": event_table(p),
+        "organizations": organization_table(p),
+        "conflicts": conflict_table(p),
+    }
 
 
 def member_table(p: Province) -> pl.DataFrame:
@@ -161,11 +169,6 @@ def _numbered(prefix: str, rows: Ints, digits: int) -> pl.Series:
     """Ids such as m0000012."""
     text = pl.Series("n", np.asarray(rows, np.int64)).cast(pl.String).str.zfill(digits)
     return text.to_frame().select(pl.concat_str(pl.lit(prefix), pl.col("n"))).to_series()
-
-
-def ids(prefix: str, count: int, digits: int) -> list[str]:
-    """The ids of all rows in order."""
-    return _numbered(prefix, np.arange(count), digits).to_list()
 
 
 def _authors(author: Ints) -> pl.Series:

@@ -7,10 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
 
-from benchmarks.province import tables
 from benchmarks.province.arrays import Ints
 from benchmarks.province.config import ProvinceConfig
 from benchmarks.province.conflicts import Conflicts, Masks, make_conflicts
@@ -108,16 +106,6 @@ class Province:
         """bool[L]: comes from a rural county."""
         return np.asarray(self.geography.rural[self.leads.county])
 
-    def tables(self) -> dict[str, pl.DataFrame]:
-        """The data set: members, leads, events, organizations, conflicts; no truth in them."""
-        return {
-            "members": tables.member_table(self),
-            "leads": tables.lead_table(self),
-            "events": tables.event_table(self),
-            "organizations": tables.organization_table(self),
-            "conflicts": tables.conflict_table(self),
-        }
-
 
 def generate(config: ProvinceConfig, seed: int = 0, step: Step = lambda _: None) -> Province:
     """Draws a province; `step` is told what is being done. The seed is 0 or above."""
@@ -148,8 +136,8 @@ def generate(config: ProvinceConfig, seed: int = 0, step: Step = lambda _: None)
         truth=truth,
         log=log,
         fates=make_fates(config, truth, log, seed),
-        member_ids=tables.ids("m", len(members), 7),
-        lead_ids=tables.ids("l", len(leads), 8),
+        member_ids=[f"m{row:07}" for row in range(len(members))],
+        lead_ids=[f"l{row:08}" for row in range(len(leads))],
         names=member_names(lexicon, len(members), seed),
         expertise_texts=expertise_texts(lexicon, members, seed),
         titles=titles,
