@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import shutil
 from pathlib import Path
 from typing import Any
 
+import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from service import PARENT, Service, refused, serving
+from support.worlds import CONFIG, tiny_dataset, tiny_events
 from tiny_bundle import put_model
 
+from recsvc.cli import main
+from recsvc.model.manifest import Manifest, Quality
 from recsvc.store.protocol import Activation
 from recsvc.v1 import catalog_pb2, model_pb2
 from recsvc.v1 import recommendation_pb2 as pb
 from recsvc.v1 import resources_pb2 as res
+from training.logs import write_dataset
+from training.nightly import Training
 
 MEMBER = f"{PARENT}/members/m0"
 ANY_LIST = pb.RecommendLeadsRequest(member=MEMBER)
@@ -192,3 +199,45 @@ async def test_unknown_models_and_how_models_are_described(tmp_path: Path) -> No
         assert found.training_start_time.seconds < found.training_end_time.seconds
         switch = model_pb2.ActivateModelRequest(name=model_name("a"), reason="x" * 1_001)
         assert (await refused(service.model.ActivateModel(switch))).reason == "TEXT_TOO_LONG"
+
+
+async def test_what_training_wrote_of_its_quality_is_what_operators_see(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, folder = tiny_dataset(), tmp_path / "set"
+    write_dataset(folder, members=data.members, leads=data.leads, events=tiny_events())
+    training = Training(CONFIG, "default", lambda _: None)
+    report = await asyncio.to_thread(training.publish, folder, tmp_path / "models")
+    evaluation = report.evaluation
+    assert evaluation is not None
+    measured = {(f.name, f.cohort): f for f in evaluation.figures if not math.isnan(f.value)}
+    async with serving(tmp_path) as service:
+        request = model_pb2.GetModelRequest(name=model_name(report.model_id))
+        found = (await service.model.GetModel(request)).model
+        assert found.metrics[0].metric == evaluation.primary
+        assert {(m.metric, m.cohort) for m in found.metrics} == set(measured)
+        for metric in found.metrics:
+            figure = measured[metric.metric, metric.cohort]
+            told = (metric.value, metric.interval_low, metric.interval_high, metric.count)
+            wanted = (figure.value, figure.low, figure.high, figure.count)
+            assert told == pytest.approx(wanted, abs=1e-6, nan_ok=True)
+        assert [(c.check, c.passed, c.detail) for c in found.checks] == [
+            (check.name, check.passed, check.detail) for check in report.checks
+        ]
+        assert found.calibrated is report.calibrated
+        assert list(found.embeddings) == report.embedding.split("+")
+
+        monkeypatch.setenv("RECSVC_ADDRESS", f"127.0.0.1:{service.port}")
+        monkeypatch.setenv("COLUMNS", "200")
+        for command in (["list"], ["show", report.model_id]):
+            with pytest.raises(SystemExit, match="0"):
+                await asyncio.to_thread(main, ["models", *command])
+            best = measured[evaluation.primary, "all"]
+            assert best.name in (shown := capsys.readouterr().out)
+            assert f"{best.value:.4f}" in shown
+
+
+def test_quality_of_an_unknown_shape_is_no_quality() -> None:
+    for metrics in ({"figures": 5}, {"checks": [{"passed": True}]}):
+        assert Manifest(model_id="x", metrics=metrics).quality == Quality()
+    assert Manifest(model_id="x", metrics={"later": 1, "primary": "mrr"}).quality.primary == "mrr"

@@ -147,11 +147,12 @@ def tiny_bundle(model_id: str = "tiny", tenant: str = "default", revision: str =
         event_count=len(_dataset().events),
         feature_space_version=trained.space.version,
         config_hash="tests",
+        embedding="spectral",
         metrics={
             "calibrated": True,
-            "embeddings": ["spectral"],
-            "metrics": [{"metric": "ndcg@10", "cohort": "all", "value": 0.5}],
-            "checks": [{"check": "members_differ", "passed": True, "detail": "12 of 12"}],
+            "primary": "ndcg@10",
+            "figures": [{"name": "ndcg@10", "cohort": "all", "value": 0.5}],
+            "checks": [{"name": "members_differ", "passed": True, "detail": "12 of 12"}],
         },
     )
     return replace(trained, manifest=manifest)

@@ -257,7 +257,7 @@ def _published_metrics(registry: ModelRegistry) -> dict[str, Any] | None:
 
 def _with_metrics(bundle: Bundle, report: TrainingReport) -> Bundle:
     told = report.as_json()
-    metrics = {key: told[key] for key in ("primary", "figures", "checks")}
+    metrics = {key: told[key] for key in ("primary", "figures", "checks", "calibrated")}
     return replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, metrics=metrics))
 
 

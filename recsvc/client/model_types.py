@@ -7,13 +7,17 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class ModelMetric:
-    """A figure of the evaluation; the ends of its 95 % interval are NaN when there is none."""
+    """A figure of the evaluation; the ends of its 95 % interval are NaN when there is none.
+
+    `count` says on how many pairs, members or leads it was measured.
+    """
 
     metric: str
     cohort: str
     value: float
     interval_low: float
     interval_high: float
+    count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +48,7 @@ class Model:
     member_count: int
     lead_count: int
     event_count: int
-    metrics: tuple[ModelMetric, ...]
+    metrics: tuple[ModelMetric, ...]  # first the one that the gate compares
     checks: tuple[GateCheck, ...]
 
 

@@ -100,7 +100,7 @@ def _model(message: pb.Model) -> Model:
         lead_count=message.lead_count,
         event_count=message.event_count,
         metrics=tuple(
-            ModelMetric(m.metric, m.cohort, m.value, m.interval_low, m.interval_high)
+            ModelMetric(m.metric, m.cohort, m.value, m.interval_low, m.interval_high, m.count)
             for m in message.metrics
         ),
         checks=tuple(GateCheck(c.check, c.passed, c.detail) for c in message.checks),

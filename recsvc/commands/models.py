@@ -125,9 +125,9 @@ def _print_model(console: Console, model: Model) -> None:
     for name, value in rows.items():
         table.add_row(name, Text(value))
     for metric in model.metrics:
-        interval = ""
+        interval = f"  n={metric.count:,}" if metric.count else ""
         if metric.interval_low == metric.interval_low:
-            interval = f" [{metric.interval_low:.4f}, {metric.interval_high:.4f}]"
+            interval = f" [{metric.interval_low:.4f}, {metric.interval_high:.4f}]{interval}"
         table.add_row(f"{metric.metric} ({metric.cohort})", f"{metric.value:.4f}{interval}")
     for check in model.checks:
         verdict = Text("passed  ", "green") if check.passed else Text("FAILED  ", "red")

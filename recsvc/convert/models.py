@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from recsvc.convert import names, values
-from recsvc.model.bundle import Manifest
+from recsvc.model.manifest import Quality
 from recsvc.model.registry import ModelInfo
 from recsvc.store.types import Durability, WorkerStatus
 from recsvc.v1 import model_pb2 as pb
@@ -24,7 +23,7 @@ def model_to_proto(info: ModelInfo, tenant: str, active_id: str) -> pb.Model:
     state = pb.MODEL_STATE_ACTIVE if info.model_id == active_id else pb.MODEL_STATE_AVAILABLE
     if info.manifest is None:
         return pb.Model(name=name, state=pb.MODEL_STATE_UNUSABLE, problem=info.problem)
-    manifest = info.manifest
+    manifest, quality = info.manifest, info.manifest.quality
     begin, end = manifest.training_window
     return pb.Model(
         name=name,
@@ -36,57 +35,34 @@ def model_to_proto(info: ModelInfo, tenant: str, active_id: str) -> pb.Model:
         trained_revision=manifest.revision,
         config_hash=manifest.config_hash,
         feature_version=manifest.feature_space_version,
-        embeddings=[str(e) for e in _list(manifest, "embeddings")],
-        calibrated=manifest.metrics.get("calibrated") is True,
+        embeddings=manifest.embedding.split("+") if manifest.embedding else [],
+        calibrated=quality.calibrated,
         member_count=manifest.member_count,
         lead_count=manifest.lead_count,
         event_count=manifest.event_count,
-        metrics=[*_metrics(manifest)],
+        metrics=[*_metrics(quality)],
         checks=[
-            pb.GateCheck(
-                check=str(c.get("check", "")),
-                passed=c.get("passed") is True,
-                detail=str(c.get("detail", "")),
-            )
-            for c in _list(manifest, "checks")
-            if isinstance(c, Mapping)
+            pb.GateCheck(check=c.name, passed=c.passed, detail=c.detail) for c in quality.checks
         ],
     )
 
 
-def _metrics(manifest: Manifest) -> Iterator[pb.ModelMetric]:
-    """`metrics: [{metric, cohort, value, interval_low, interval_high}]`, and plain figures."""
-    for name, value in manifest.metrics.items():
-        if _is_number(value):
+def _metrics(quality: Quality) -> Iterator[pb.ModelMetric]:
+    """The measured figures, first the one that the gate compares."""
+    for figure in sorted(quality.figures, key=lambda f: f.name != quality.primary):
+        if figure.value is not None:
             yield pb.ModelMetric(
-                metric=name,
-                cohort="all",
-                value=value,
-                interval_low=math.nan,
-                interval_high=math.nan,
-            )
-    for row in _list(manifest, "metrics"):
-        if isinstance(row, Mapping) and _is_number(row.get("value")):
-            yield pb.ModelMetric(
-                metric=str(row.get("metric", "")),
-                cohort=str(row.get("cohort", "all")),
-                value=row["value"],
-                interval_low=_number(row.get("interval_low")),
-                interval_high=_number(row.get("interval_high")),
+                metric=figure.name,
+                cohort=figure.cohort,
+                value=figure.value,
+                interval_low=_or_nan(figure.low),
+                interval_high=_or_nan(figure.high),
+                count=figure.count,
             )
 
 
-def _list(manifest: Manifest, key: str) -> list[Any]:
-    found = manifest.metrics.get(key)
-    return found if isinstance(found, list) else []
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _number(value: object) -> float:
-    return float(value) if isinstance(value, int | float) else math.nan
+def _or_nan(value: float | None) -> float:
+    return math.nan if value is None else value
 
 
 def _time(text: str) -> Timestamp | None:

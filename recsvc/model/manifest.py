@@ -23,6 +23,34 @@ class InterestRule(NamedTuple):
     has_times: bool
 
 
+class Figure(msgspec.Struct, frozen=True):
+    """A measured value; None where there was nothing to measure, or no interval."""
+
+    name: str
+    cohort: str = "all"
+    count: int = 0
+    value: float | None = None
+    low: float | None = None
+    high: float | None = None
+
+
+class GateCheck(msgspec.Struct, frozen=True):
+    """A condition of the gate, and the figures behind it."""
+
+    name: str
+    passed: bool
+    detail: str = ""
+
+
+class Quality(msgspec.Struct, frozen=True):
+    """How good a bundle is, as training writes it; `primary` names the figure the gate compares."""
+
+    primary: str | None = None
+    figures: tuple[Figure, ...] = ()
+    checks: tuple[GateCheck, ...] = ()
+    calibrated: bool = False
+
+
 class Manifest(msgspec.Struct, kw_only=True):
     """What a bundle is, as written to manifest.json."""
 
@@ -42,9 +70,17 @@ class Manifest(msgspec.Struct, kw_only=True):
     config_hash: str = ""
     embedding: str = ""  # names of the embedding models, joined by +
     interest: InterestRule = InterestRule(90.0, 0, False)
-    metrics: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}  # see `quality`; what a release does not know is kept
     files: dict[str, str] = {}  # relative path -> SHA-256
     checksum: str = ""  # SHA-256 of the manifest without this field
+
+    @property
+    def quality(self) -> Quality:
+        """`metrics` as training writes them; nothing when they are of another shape."""
+        try:
+            return msgspec.convert(self.metrics, Quality)
+        except msgspec.ValidationError:
+            return Quality()
 
 
 def write_manifest(manifest: Manifest, folder: Path) -> Manifest:

@@ -28,7 +28,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from recsvc.v1 import access_pb2 as recsvc_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15recsvc/v1/model.proto\x12\trecsvc.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16recsvc/v1/access.proto\"i\n\x0bModelMetric\x12\x0e\n\x06metric\x18\x01 \x01(\t\x12\x0e\n\x06\x63ohort\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12\x14\n\x0cinterval_low\x18\x04 \x01(\x01\x12\x15\n\rinterval_high\x18\x05 \x01(\x01\":\n\tGateCheck\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xac\x05\n\x05Model\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x15.recsvc.v1.ModelStateB\x04\xe2\x41\x01\x03\x12\x15\n\x07problem\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x66ormat_version\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12=\n\x13training_start_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12;\n\x11training_end_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1e\n\x10trained_revision\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x63onfig_hash\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x66\x65\x61ture_version\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nembeddings\x18\x0b \x03(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ncalibrated\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0cmember_count\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nlead_count\x18\x0e \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x65vent_count\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03\x12-\n\x07metrics\x18\x10 \x03(\x0b\x32\x16.recsvc.v1.ModelMetricB\x04\xe2\x41\x01\x03\x12*\n\x06\x63hecks\x18\x11 \x03(\x0b\x32\x14.recsvc.v1.GateCheckB\x04\xe2\x41\x01\x03:A\xea\x41>\n\x0crecsvc/Model\x12\x1ftenants/{tenant}/models/{model}*\x06models2\x05model\"w\n\x11ListModelsRequest\x12%\n\x06parent\x18\x01 \x01(\tB\x15\xe2\x41\x01\x02\xfa\x41\x0e\x12\x0crecsvc/Model\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cmin_revision\x18\x04 \x01(\t\"a\n\x12ListModelsResponse\x12 \n\x06models\x18\x01 \x03(\x0b\x32\x10.recsvc.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\t\"L\n\x0fGetModelRequest\x12#\n\x04name\x18\x01 \x01(\tB\x15\xe2\x41\x01\x02\xfa\x41\x0e\n\x0crecsvc/Model\x12\x14\n\x0cmin_revision\x18\x02 \x01(\t\"E\n\x10GetModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.recsvc.v1.Model\x12\x10\n\x08revision\x18\x02 \x01(\t\"K\n\x14\x41\x63tivateModelRequest\x12#\n\x04name\x18\x01 \x01(\tB\x15\xe2\x41\x01\x02\xfa\x41\x0e\n\x0crecsvc/Model\x12\x0e\n\x06reason\x18\x02 \x01(\t\"J\n\x15\x41\x63tivateModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.recsvc.v1.Model\x12\x10\n\x08revision\x18\x02 \x01(\t\"N\n\x14RollbackModelRequest\x12&\n\x06parent\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rrecsvc/Tenant\x12\x0e\n\x06reason\x18\x02 \x01(\t\"J\n\x15RollbackModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.recsvc.v1.Model\x12\x10\n\x08revision\x18\x02 \x01(\t\"<\n\x12ListWorkersRequest\x12&\n\x06parent\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rrecsvc/Tenant\"o\n\x13ListWorkersResponse\x12(\n\x07workers\x18\x01 \x03(\x0b\x32\x17.recsvc.v1.WorkerStatus\x12.\n\ndurability\x18\x02 \x01(\x0b\x32\x1a.recsvc.v1.StoreDurability\"\xf7\x01\n\x0cWorkerStatus\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0f\n\x07serving\x18\x02 \x01(\x08\x12 \n\x05model\x18\x03 \x01(\tB\x11\xfa\x41\x0e\n\x0crecsvc/Model\x12\x10\n\x08revision\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0breport_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04host\x18\x07 \x01(\t\x12\x12\n\nprocess_id\x18\x08 \x01(\x03\x12\x0f\n\x07problem\x18\t \x01(\t\"\x93\x01\n\x0fStoreDurability\x12\x0e\n\x06server\x18\x01 \x01(\t\x12\x0f\n\x07\x64urable\x18\x02 \x01(\x08\x12\x18\n\x0b\x61ppend_only\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x14\n\x0c\x61ppend_fsync\x18\x04 \x01(\t\x12\r\n\x05loses\x18\x05 \x01(\t\x12\x10\n\x08warnings\x18\x06 \x03(\tB\x0e\n\x0c_append_only*v\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12MODEL_STATE_ACTIVE\x10\x01\x12\x19\n\x15MODEL_STATE_AVAILABLE\x10\x02\x12\x18\n\x14MODEL_STATE_UNUSABLE\x10\x03\x32\xbe\x03\n\x0cModelService\x12R\n\nListModels\x12\x1c.recsvc.v1.ListModelsRequest\x1a\x1d.recsvc.v1.ListModelsResponse\"\x07\xca\xc2\x18\x03\x02\x03\x04\x12L\n\x08GetModel\x12\x1a.recsvc.v1.GetModelRequest\x1a\x1b.recsvc.v1.GetModelResponse\"\x07\xca\xc2\x18\x03\x02\x03\x04\x12Z\n\rActivateModel\x12\x1f.recsvc.v1.ActivateModelRequest\x1a .recsvc.v1.ActivateModelResponse\"\x06\xca\xc2\x18\x02\x02\x03\x12Y\n\rRollbackModel\x12\x1f.recsvc.v1.RollbackModelRequest\x1a .recsvc.v1.RollbackModelResponse\"\x05\xca\xc2\x18\x01\x02\x12U\n\x0bListWorkers\x12\x1d.recsvc.v1.ListWorkersRequest\x1a\x1e.recsvc.v1.ListWorkersResponse\"\x07\xca\xc2\x18\x03\x02\x03\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15recsvc/v1/model.proto\x12\trecsvc.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16recsvc/v1/access.proto\"x\n\x0bModelMetric\x12\x0e\n\x06metric\x18\x01 \x01(\t\x12\x0e\n\x06\x63ohort\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\x01\x12\x14\n\x0cinterval_low\x18\x04 \x01(\x01\x12\x15\n\rinterval_high\x18\x05 \x01(\x01\x12\r\n\x05\x63ount\x18\x06 \x01(\x03\":\n\tGateCheck\x12\r\n\x05\x63heck\x18\x01 \x01(\t\x12\x0e\n\x06passed\x18\x02 \x01(\x08\x12\x0e\n\x06\x64\x65tail\x18\x03 \x01(\t\"\xac\x05\n\x05Model\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12*\n\x05state\x18\x02 \x01(\x0e\x32\x15.recsvc.v1.ModelStateB\x04\xe2\x41\x01\x03\x12\x15\n\x07problem\x18\x03 \x01(\tB\x04\xe2\x41\x01\x03\x12\x35\n\x0b\x63reate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1c\n\x0e\x66ormat_version\x18\x05 \x01(\x05\x42\x04\xe2\x41\x01\x03\x12=\n\x13training_start_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12;\n\x11training_end_time\x18\x07 \x01(\x0b\x32\x1a.google.protobuf.TimestampB\x04\xe2\x41\x01\x03\x12\x1e\n\x10trained_revision\x18\x08 \x01(\tB\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x63onfig_hash\x18\t \x01(\tB\x04\xe2\x41\x01\x03\x12\x1d\n\x0f\x66\x65\x61ture_version\x18\n \x01(\tB\x04\xe2\x41\x01\x03\x12\x18\n\nembeddings\x18\x0b \x03(\tB\x04\xe2\x41\x01\x03\x12\x18\n\ncalibrated\x18\x0c \x01(\x08\x42\x04\xe2\x41\x01\x03\x12\x1a\n\x0cmember_count\x18\r \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x18\n\nlead_count\x18\x0e \x01(\x03\x42\x04\xe2\x41\x01\x03\x12\x19\n\x0b\x65vent_count\x18\x0f \x01(\x03\x42\x04\xe2\x41\x01\x03\x12-\n\x07metrics\x18\x10 \x03(\x0b\x32\x16.recsvc.v1.ModelMetricB\x04\xe2\x41\x01\x03\x12*\n\x06\x63hecks\x18\x11 \x03(\x0b\x32\x14.recsvc.v1.GateCheckB\x04\xe2\x41\x01\x03:A\xea\x41>\n\x0crecsvc/Model\x12\x1ftenants/{tenant}/models/{model}*\x06models2\x05model\"w\n\x11ListModelsRequest\x12%\n\x06parent\x18\x01 \x01(\tB\x15\xe2\x41\x01\x02\xfa\x41\x0e\x12\x0crecsvc/Model\x12\x11\n\tpage_size\x18\x02 \x01(\x05\x12\x12\n\npage_token\x18\x03 \x01(\t\x12\x14\n\x0cmin_revision\x18\x04 \x01(\t\"a\n\x12ListModelsResponse\x12 \n\x06models\x18\x01 \x03(\x0b\x32\x10.recsvc.v1.Model\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x10\n\x08revision\x18\x03 \x01(\t\"L\n\x0fGetModelRequest\x12#\n\x04name\x18\x01 \x01(\tB\x15\xe2\x41\x01\x02\xfa\x41\x0e\n\x0crecsvc/Model\x12\x14\n\x0cmin_revision\x18\x02 \x01(\t\"E\n\x10GetModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.recsvc.v1.Model\x12\x10\n\x08revision\x18\x02 \x01(\t\"K\n\x14\x41\x63tivateModelRequest\x12#\n\x04name\x18\x01 \x01(\tB\x15\xe2\x41\x01\x02\xfa\x41\x0e\n\x0crecsvc/Model\x12\x0e\n\x06reason\x18\x02 \x01(\t\"J\n\x15\x41\x63tivateModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.recsvc.v1.Model\x12\x10\n\x08revision\x18\x02 \x01(\t\"N\n\x14RollbackModelRequest\x12&\n\x06parent\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rrecsvc/Tenant\x12\x0e\n\x06reason\x18\x02 \x01(\t\"J\n\x15RollbackModelResponse\x12\x1f\n\x05model\x18\x01 \x01(\x0b\x32\x10.recsvc.v1.Model\x12\x10\n\x08revision\x18\x02 \x01(\t\"<\n\x12ListWorkersRequest\x12&\n\x06parent\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rrecsvc/Tenant\"o\n\x13ListWorkersResponse\x12(\n\x07workers\x18\x01 \x03(\x0b\x32\x17.recsvc.v1.WorkerStatus\x12.\n\ndurability\x18\x02 \x01(\x0b\x32\x1a.recsvc.v1.StoreDurability\"\xf7\x01\n\x0cWorkerStatus\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\x0f\n\x07serving\x18\x02 \x01(\x08\x12 \n\x05model\x18\x03 \x01(\tB\x11\xfa\x41\x0e\n\x0crecsvc/Model\x12\x10\n\x08revision\x18\x04 \x01(\t\x12.\n\nstart_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0breport_time\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0c\n\x04host\x18\x07 \x01(\t\x12\x12\n\nprocess_id\x18\x08 \x01(\x03\x12\x0f\n\x07problem\x18\t \x01(\t\"\x93\x01\n\x0fStoreDurability\x12\x0e\n\x06server\x18\x01 \x01(\t\x12\x0f\n\x07\x64urable\x18\x02 \x01(\x08\x12\x18\n\x0b\x61ppend_only\x18\x03 \x01(\x08H\x00\x88\x01\x01\x12\x14\n\x0c\x61ppend_fsync\x18\x04 \x01(\t\x12\r\n\x05loses\x18\x05 \x01(\t\x12\x10\n\x08warnings\x18\x06 \x03(\tB\x0e\n\x0c_append_only*v\n\nModelState\x12\x1b\n\x17MODEL_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12MODEL_STATE_ACTIVE\x10\x01\x12\x19\n\x15MODEL_STATE_AVAILABLE\x10\x02\x12\x18\n\x14MODEL_STATE_UNUSABLE\x10\x03\x32\xbe\x03\n\x0cModelService\x12R\n\nListModels\x12\x1c.recsvc.v1.ListModelsRequest\x1a\x1d.recsvc.v1.ListModelsResponse\"\x07\xca\xc2\x18\x03\x02\x03\x04\x12L\n\x08GetModel\x12\x1a.recsvc.v1.GetModelRequest\x1a\x1b.recsvc.v1.GetModelResponse\"\x07\xca\xc2\x18\x03\x02\x03\x04\x12Z\n\rActivateModel\x12\x1f.recsvc.v1.ActivateModelRequest\x1a .recsvc.v1.ActivateModelResponse\"\x06\xca\xc2\x18\x02\x02\x03\x12Y\n\rRollbackModel\x12\x1f.recsvc.v1.RollbackModelRequest\x1a .recsvc.v1.RollbackModelResponse\"\x05\xca\xc2\x18\x01\x02\x12U\n\x0bListWorkers\x12\x1d.recsvc.v1.ListWorkersRequest\x1a\x1e.recsvc.v1.ListWorkersResponse\"\x07\xca\xc2\x18\x03\x02\x03\x04\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -93,38 +93,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_MODELSERVICE'].methods_by_name['RollbackModel']._serialized_options = b'\312\302\030\001\002'
   _globals['_MODELSERVICE'].methods_by_name['ListWorkers']._loaded_options = None
   _globals['_MODELSERVICE'].methods_by_name['ListWorkers']._serialized_options = b'\312\302\030\003\002\003\004'
-  _globals['_MODELSTATE']._serialized_start=2260
-  _globals['_MODELSTATE']._serialized_end=2378
+  _globals['_MODELSTATE']._serialized_start=2275
+  _globals['_MODELSTATE']._serialized_end=2393
   _globals['_MODELMETRIC']._serialized_start=153
-  _globals['_MODELMETRIC']._serialized_end=258
-  _globals['_GATECHECK']._serialized_start=260
-  _globals['_GATECHECK']._serialized_end=318
-  _globals['_MODEL']._serialized_start=321
-  _globals['_MODEL']._serialized_end=1005
-  _globals['_LISTMODELSREQUEST']._serialized_start=1007
-  _globals['_LISTMODELSREQUEST']._serialized_end=1126
-  _globals['_LISTMODELSRESPONSE']._serialized_start=1128
-  _globals['_LISTMODELSRESPONSE']._serialized_end=1225
-  _globals['_GETMODELREQUEST']._serialized_start=1227
-  _globals['_GETMODELREQUEST']._serialized_end=1303
-  _globals['_GETMODELRESPONSE']._serialized_start=1305
-  _globals['_GETMODELRESPONSE']._serialized_end=1374
-  _globals['_ACTIVATEMODELREQUEST']._serialized_start=1376
-  _globals['_ACTIVATEMODELREQUEST']._serialized_end=1451
-  _globals['_ACTIVATEMODELRESPONSE']._serialized_start=1453
-  _globals['_ACTIVATEMODELRESPONSE']._serialized_end=1527
-  _globals['_ROLLBACKMODELREQUEST']._serialized_start=1529
-  _globals['_ROLLBACKMODELREQUEST']._serialized_end=1607
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=1609
-  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=1683
-  _globals['_LISTWORKERSREQUEST']._serialized_start=1685
-  _globals['_LISTWORKERSREQUEST']._serialized_end=1745
-  _globals['_LISTWORKERSRESPONSE']._serialized_start=1747
-  _globals['_LISTWORKERSRESPONSE']._serialized_end=1858
-  _globals['_WORKERSTATUS']._serialized_start=1861
-  _globals['_WORKERSTATUS']._serialized_end=2108
-  _globals['_STOREDURABILITY']._serialized_start=2111
-  _globals['_STOREDURABILITY']._serialized_end=2258
-  _globals['_MODELSERVICE']._serialized_start=2381
-  _globals['_MODELSERVICE']._serialized_end=2827
+  _globals['_MODELMETRIC']._serialized_end=273
+  _globals['_GATECHECK']._serialized_start=275
+  _globals['_GATECHECK']._serialized_end=333
+  _globals['_MODEL']._serialized_start=336
+  _globals['_MODEL']._serialized_end=1020
+  _globals['_LISTMODELSREQUEST']._serialized_start=1022
+  _globals['_LISTMODELSREQUEST']._serialized_end=1141
+  _globals['_LISTMODELSRESPONSE']._serialized_start=1143
+  _globals['_LISTMODELSRESPONSE']._serialized_end=1240
+  _globals['_GETMODELREQUEST']._serialized_start=1242
+  _globals['_GETMODELREQUEST']._serialized_end=1318
+  _globals['_GETMODELRESPONSE']._serialized_start=1320
+  _globals['_GETMODELRESPONSE']._serialized_end=1389
+  _globals['_ACTIVATEMODELREQUEST']._serialized_start=1391
+  _globals['_ACTIVATEMODELREQUEST']._serialized_end=1466
+  _globals['_ACTIVATEMODELRESPONSE']._serialized_start=1468
+  _globals['_ACTIVATEMODELRESPONSE']._serialized_end=1542
+  _globals['_ROLLBACKMODELREQUEST']._serialized_start=1544
+  _globals['_ROLLBACKMODELREQUEST']._serialized_end=1622
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_start=1624
+  _globals['_ROLLBACKMODELRESPONSE']._serialized_end=1698
+  _globals['_LISTWORKERSREQUEST']._serialized_start=1700
+  _globals['_LISTWORKERSREQUEST']._serialized_end=1760
+  _globals['_LISTWORKERSRESPONSE']._serialized_start=1762
+  _globals['_LISTWORKERSRESPONSE']._serialized_end=1873
+  _globals['_WORKERSTATUS']._serialized_start=1876
+  _globals['_WORKERSTATUS']._serialized_end=2123
+  _globals['_STOREDURABILITY']._serialized_start=2126
+  _globals['_STOREDURABILITY']._serialized_end=2273
+  _globals['_MODELSERVICE']._serialized_start=2396
+  _globals['_MODELSERVICE']._serialized_end=2842
 # @@protoc_insertion_point(module_scope)

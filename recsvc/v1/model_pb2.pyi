@@ -59,16 +59,21 @@ class ModelMetric(_message.Message):
     VALUE_FIELD_NUMBER: _builtins.int
     INTERVAL_LOW_FIELD_NUMBER: _builtins.int
     INTERVAL_HIGH_FIELD_NUMBER: _builtins.int
+    COUNT_FIELD_NUMBER: _builtins.int
     metric: _builtins.str
-    """Its name, `ndcg@10`, `recall@20`."""
+    """Its name, `ndcg@5,10`, `recall@20`."""
     cohort: _builtins.str
-    """Whom it was measured on: `all`, `newcomers`, `rural_counties`."""
+    """Whom it was measured on: `all`, `0 events`; `popularity` for the figure of a list that knows
+    only what is popular.
+    """
     value: _builtins.float
     """The figure."""
     interval_low: _builtins.float
     """Lower end of the 95 % confidence interval; NaN when there is none."""
     interval_high: _builtins.float
     """Upper end of the 95 % confidence interval; NaN when there is none."""
+    count: _builtins.int
+    """On how many pairs, members or leads it was measured."""
     def __init__(
         self,
         *,
@@ -77,10 +82,11 @@ class ModelMetric(_message.Message):
         value: _builtins.float = ...,
         interval_low: _builtins.float = ...,
         interval_high: _builtins.float = ...,
+        count: _builtins.int = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort", "interval_high", b"interval_high", "interval_low", b"interval_low", "metric", b"metric", "value", b"value"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["cohort", b"cohort", "count", b"count", "interval_high", b"interval_high", "interval_low", b"interval_low", "metric", b"metric", "value", b"value"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -179,7 +185,7 @@ class Model(_message.Message):
 
     @_builtins.property
     def metrics(self) -> _containers.RepeatedCompositeFieldContainer[Global___ModelMetric]:
-        """How good it was."""
+        """How good it was; first the figure that the gate compares with the last published model's."""
 
     @_builtins.property
     def checks(self) -> _containers.RepeatedCompositeFieldContainer[Global___GateCheck]:
