@@ -12,7 +12,7 @@ RecsvcError                              (features.errors)
     │                                    InvalidNumber InvalidTime InvalidEnum InvalidMask
     │                                    InvalidRevision InvalidAttributionToken InvalidIndex
     │                                    TextTooLong TooManyItems InvalidSchedule
-    │                                    InvalidOrganizationTree EventTooOld
+    │                                    InvalidOrganizationTree EventTooOld MalformedMessage
     ├── NotFoundError                    NOT_FOUND: UnknownMember UnknownLead UnknownOrganization
     │                                    UnknownConflict UnknownModel UnknownPush
     ├── PreconditionError                FAILED_PRECONDITION: NoModel NoPreviousModel ModelUnusable
@@ -85,7 +85,7 @@ class ServiceError(RecsvcError):
     facts for programs, `retry_after_seconds` when to try again (None: trying again does not help).
     """
 
-    reason: ClassVar[str]
+    reason: ClassVar[str] = ""  # of the parents, which are never sent
     status: ClassVar[str]
     default_retry_seconds: ClassVar[float | None] = None
 
@@ -220,6 +220,10 @@ class InvalidOrganizationTreeError(InvalidRequestError):
 
 class EventTooOldError(InvalidRequestError):
     reason = "EVENT_TOO_OLD"
+
+
+class MalformedMessageError(InvalidRequestError):
+    reason = "MALFORMED_MESSAGE"
 
 
 class UnknownMemberError(NotFoundError):

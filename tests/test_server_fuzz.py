@@ -90,5 +90,5 @@ async def test_bytes_that_are_no_message_are_the_callers_fault(
     service: Service, method: MethodDescriptor, sent: bytes
 ) -> None:
     told = await refused(answer(service, method, b"\xff" + sent))  # wire type 7 does not exist
-    assert told.code == "INVALID_ARGUMENT"
+    assert (told.code, told.reason) == ("INVALID_ARGUMENT", "MALFORMED_MESSAGE")
     assert "the bytes sent are no message" in told.message

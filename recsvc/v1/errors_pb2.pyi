@@ -97,6 +97,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """INVALID_ARGUMENT: the event is older than the 7 days for which ids are kept; put it into the
     data set for training. Example: an event of last month.
     """
+    ERROR_REASON_MALFORMED_MESSAGE: _ErrorReason.ValueType  # 19
+    """INVALID_ARGUMENT: the bytes sent are no message of the method's request type. The sides use
+    different versions of the contract, or a text is not UTF-8. Example: a request of `ff ff`.
+    """
     ERROR_REASON_UNKNOWN_MEMBER: _ErrorReason.ValueType  # 30
     """NOT_FOUND: no such member. Example: RecommendLeads for `tenants/hn/members/nobody`."""
     ERROR_REASON_UNKNOWN_LEAD: _ErrorReason.ValueType  # 31
@@ -165,8 +169,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     Example: a call during a restart.
     """
     ERROR_REASON_OVERLOADED: _ErrorReason.ValueType  # 100
-    """RESOURCE_EXHAUSTED: more calls are waiting than the worker can answer in time; slow down and
-    try again after `RetryInfo`. Example: 10,000 calls at once.
+    """RESOURCE_EXHAUSTED: the worker has as many calls at hand as `max_in_flight` allows; slow down
+    and try again after `RetryInfo`. Example: with the default of 512, the last of many hundreds of
+    calls that arrive at one worker at the same moment; the others are answered.
     """
     ERROR_REASON_CONCURRENT_UPDATE: _ErrorReason.ValueType  # 101
     """ABORTED: the resource was changed by others again and again during the update; try again.
@@ -264,6 +269,10 @@ ERROR_REASON_EVENT_TOO_OLD: ErrorReason.ValueType  # 18
 """INVALID_ARGUMENT: the event is older than the 7 days for which ids are kept; put it into the
 data set for training. Example: an event of last month.
 """
+ERROR_REASON_MALFORMED_MESSAGE: ErrorReason.ValueType  # 19
+"""INVALID_ARGUMENT: the bytes sent are no message of the method's request type. The sides use
+different versions of the contract, or a text is not UTF-8. Example: a request of `ff ff`.
+"""
 ERROR_REASON_UNKNOWN_MEMBER: ErrorReason.ValueType  # 30
 """NOT_FOUND: no such member. Example: RecommendLeads for `tenants/hn/members/nobody`."""
 ERROR_REASON_UNKNOWN_LEAD: ErrorReason.ValueType  # 31
@@ -332,8 +341,9 @@ ERROR_REASON_NOT_READY: ErrorReason.ValueType  # 92
 Example: a call during a restart.
 """
 ERROR_REASON_OVERLOADED: ErrorReason.ValueType  # 100
-"""RESOURCE_EXHAUSTED: more calls are waiting than the worker can answer in time; slow down and
-try again after `RetryInfo`. Example: 10,000 calls at once.
+"""RESOURCE_EXHAUSTED: the worker has as many calls at hand as `max_in_flight` allows; slow down
+and try again after `RetryInfo`. Example: with the default of 512, the last of many hundreds of
+calls that arrive at one worker at the same moment; the others are answered.
 """
 ERROR_REASON_CONCURRENT_UPDATE: ErrorReason.ValueType  # 101
 """ABORTED: the resource was changed by others again and again during the update; try again.

@@ -19,7 +19,12 @@ from google.protobuf.message import DecodeError, Message
 from structlog.typing import FilteringBoundLogger
 
 from recsvc.convert.status import internal_error, service_error, to_grpc
-from recsvc.errors import DeadlineExceededError, OverloadedError, ServiceError
+from recsvc.errors import (
+    DeadlineExceededError,
+    MalformedMessageError,
+    OverloadedError,
+    ServiceError,
+)
 from recsvc.serving.interceptors.access import Authenticator
 from recsvc.serving.interceptors.calls import Call, current_call, set_current_call
 from recsvc.serving.metrics import Metrics
@@ -46,10 +51,6 @@ class _Malformed:
     """Stands for a request whose bytes are no message of its type."""
 
     type_name: str
-
-
-class _MalformedError(Exception):
-    """INVALID_ARGUMENT without a reason of its own: no field can be named."""
 
 
 class ServiceInterceptor(_Base):
@@ -137,9 +138,6 @@ class ServiceInterceptor(_Base):
         except asyncio.CancelledError:
             status = "DEADLINE_EXCEEDED" if _is_late(context) else "CANCELLED"
             raise
-        except _MalformedError as error:
-            status = "INVALID_ARGUMENT"
-            refusal = _Refusal(grpc.StatusCode.INVALID_ARGUMENT, str(error), ())
         except Exception as error:  # noqa: BLE001 - this is the edge: nothing may pass as it is
             told = service_error(error) or self._fault(call, error)
             status, reason = told.status, told.reason
@@ -177,13 +175,6 @@ class ServiceInterceptor(_Base):
         )
 
 
-@dataclass(frozen=True)
-class _Refusal(grpc.Status):
-    code: grpc.StatusCode
-    details: str
-    trailing_metadata: tuple[tuple[str, str | bytes], ...]
-
-
 def _is_late(context: Context) -> bool:
     remaining = context.time_remaining()
     return remaining is not None and remaining <= 0
@@ -211,9 +202,9 @@ def _tolerant(deserialize: Any) -> Callable[[bytes], Message | _Malformed]:
 
 
 def _check(request: Any) -> Any:
-    """The request; raises _MalformedError."""
+    """The request; raises MalformedMessageError."""
     if isinstance(request, _Malformed):
-        raise _MalformedError(
+        raise MalformedMessageError(
             f"the bytes sent are no message of {request.type_name}: texts must be UTF-8, and both "
             "sides must use the same version of the contract"
         )
