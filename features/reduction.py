@@ -6,7 +6,6 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.utils.extmath import randomized_svd
 from threadpoolctl import threadpool_limits
 
 _SVD_ITERATIONS = 3
@@ -20,6 +19,9 @@ def fit_components(rows: sparse.csr_matrix, dimensions: int, seed: int) -> NDArr
     possible = min(dimensions, rows.shape[0] - 1, rows.shape[1] - 1)
     if possible < 1 or rows.nnz == 0:
         return np.zeros((rows.shape[1], 1), np.float32)
+    # Imported here: only training needs it, and a worker would wait a second for it at its start.
+    from sklearn.utils.extmath import randomized_svd
+
     # One thread: a sum split over threads has another last bit each time.
     with threadpool_limits(limits=1):
         _, _, right = randomized_svd(rows, possible, n_iter=_SVD_ITERATIONS, random_state=seed)

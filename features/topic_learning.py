@@ -7,8 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.metrics import f1_score
-from sklearn.model_selection import StratifiedKFold
 
 from features.config import FeatureConfig
 from features.terms import Terms
@@ -68,6 +66,10 @@ def cross_validate_topics(
 
     Each of n texts has one label, each label at least `folds` texts.
     """
+    # Imported here as in topic_model: no worker needs it.
+    from sklearn.metrics import f1_score
+    from sklearn.model_selection import StratifiedKFold
+
     names, truth = np.unique(np.array(labels), return_inverse=True)
     chances = np.zeros((len(texts), len(names)), np.float32)
     splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(chances, truth)

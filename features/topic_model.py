@@ -16,8 +16,6 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression
-from sklearn.svm import LinearSVC
 from threadpoolctl import threadpool_limits
 
 from features.state import Arrays
@@ -130,6 +128,9 @@ def _fit_margins(
     """Coefficients float64 [features, t] and bias float64[t]; a topic that all or none of the leads
     have gets zero coefficients and a bias on its side.
     """
+    # Imported here: only training needs it, and a worker would wait a second for it at its start.
+    from sklearn.svm import LinearSVC
+
     coefficients = np.zeros((rows.shape[1], labels.shape[1]))
     bias = np.where(labels.any(axis=0), 1.0, -1.0)
     for topic in np.flatnonzero(labels.any(axis=0) & ~labels.all(axis=0)):
@@ -145,6 +146,8 @@ def _calibrate(margins: NDArray[np.float64], labels: NDArray[np.bool_]) -> NDArr
     truth = labels.ravel()
     if truth.all() or not truth.any():
         return np.array([1.0, 0.0], np.float32)
+    from sklearn.linear_model import LogisticRegression
+
     with threadpool_limits(limits=1):
         curve = LogisticRegression(C=1e6).fit(margins.reshape(-1, 1), truth)
     return np.array([curve.coef_[0, 0], curve.intercept_[0]], np.float32)
