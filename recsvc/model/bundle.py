@@ -17,7 +17,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -105,9 +105,9 @@ class Bundle:
 
 
 class _Catalog(msgspec.Struct):
-    organization_ids: list[str] = field(default_factory=list)
-    organizations: list[Organization] = field(default_factory=list)
-    conflicts: list[Conflict] = field(default_factory=list)
+    organization_ids: list[str] = []
+    organizations: list[Organization] = []
+    conflicts: list[Conflict] = []
 
 
 def write_bundle(bundle: Bundle, folder: Path) -> Manifest:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import aclosing
 
 from structlog.typing import FilteringBoundLogger
 
@@ -64,8 +65,10 @@ class Replay:
             ) from error
         view = await asyncio.to_thread(self._new_view, bundle)
         try:
-            async for changes in changes_between(self._store, self._tenant, view.applied, revision):
-                await view.apply(ChangeBatch(tuple(changes), NOTHING))
+            found = changes_between(self._store, self._tenant, view.applied, revision)
+            async with aclosing(found) as changes:
+                async for part in changes:
+                    await view.apply(ChangeBatch(tuple(part), NOTHING))
         except RevisionTrimmedError as error:
             raise NotReplayableError(
                 "the changes up to that decision are no longer kept in the store"
