@@ -1,0 +1,59 @@
+"""A gRPC server set up as a worker's (options, loop, frozen collector): what we compare with."""
+
+# ruff: noqa: N802 - the contract names the methods
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import signal
+from typing import Any
+
+import grpc
+
+from recsvc.settings import Settings
+from recsvc.v1 import recommendation_pb2_grpc
+
+READY = "ready on "
+"""What a child says, followed by its port, when it serves."""
+
+
+class ListsOnly(recommendation_pb2_grpc.RecommendationServiceServicer):
+    """Answers nothing but lists."""
+
+    async def ScorePairs(self, request: Any, context: Any) -> Any:
+        """Not part of the comparison."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "lists only")
+
+    async def Explain(self, request: Any, context: Any) -> Any:
+        """Not part of the comparison."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "lists only")
+
+
+def serve(servicer: recommendation_pb2_grpc.RecommendationServiceServicer) -> None:
+    """Serves on a free port of 127.0.0.1, says which, and ends on SIGTERM."""
+    asyncio.run(_serve(servicer))
+
+
+async def _serve(servicer: Any) -> None:
+    settings = Settings()
+    server = grpc.aio.server(
+        options=(
+            ("grpc.so_reuseport", 1),
+            ("grpc.max_receive_message_length", settings.max_receive_bytes),
+            ("grpc.max_send_message_length", -1),
+            ("grpc.max_concurrent_streams", 2 * settings.max_in_flight),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        )
+    )
+    recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server(servicer, server)
+    port = server.add_insecure_port("127.0.0.1:0")
+    stopping = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
+    await server.start()
+    gc.collect()
+    gc.freeze()
+    print(f"{READY}{port}", flush=True)
+    await stopping.wait()
+    await server.stop(1.0)
