@@ -18,16 +18,29 @@ READY = "ready on "
 """What a child says, followed by its port, when it serves."""
 
 
-class ListsOnly(recommendation_pb2_grpc.RecommendationServiceServicer):
-    """Answers nothing but lists."""
+class Lists(recommendation_pb2_grpc.RecommendationServiceServicer):
+    """Answers what a subclass answers, and refuses the rest."""
+
+    async def RecommendLeads(self, request: Any, context: Any) -> Any:
+        """Not part of the comparison."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not compared")
+
+    async def MatchMembers(self, request: Any, context: Any) -> Any:
+        """Not part of the comparison."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not compared")
+
+    async def BatchRecommendLeads(self, request: Any, context: Any) -> Any:
+        """Not part of the comparison."""
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not compared")
+        yield
 
     async def ScorePairs(self, request: Any, context: Any) -> Any:
         """Not part of the comparison."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "lists only")
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not compared")
 
     async def Explain(self, request: Any, context: Any) -> Any:
         """Not part of the comparison."""
-        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "lists only")
+        await context.abort(grpc.StatusCode.UNIMPLEMENTED, "not compared")
 
 
 def serve(servicer: recommendation_pb2_grpc.RecommendationServiceServicer) -> None:

@@ -19,7 +19,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from benchmarks.hotpath.child_server import ListsOnly, serve
+from benchmarks.hotpath.child_server import Lists, serve
 from recsvc.v1 import recommendation_pb2 as pb
 
 REASONS = 2
@@ -45,7 +45,7 @@ def imitated(items: Any) -> list[dict[str, Any]]:
     return found
 
 
-class FloorServicer(ListsOnly):
+class FloorServicer(Lists):
     """Answers everything with the same lists."""
 
     def __init__(self, samples: Samples) -> None:

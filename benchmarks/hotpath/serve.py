@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from benchmarks.hotpath.als import factors_file
 from benchmarks.hotpath.outcome import Outcome, finish
 from benchmarks.hotpath.serve_rank import RankPlan, measure_ranking
 from benchmarks.hotpath.worlds import PROVINCE, QUICK, Step, World, open_world
@@ -45,6 +46,7 @@ async def _rank(plan: Plan, folder: Path, outcome: Outcome, step: Step) -> None:
         kinds,
         plan.rounds,
         plan.seconds,
+        peer=factors_file(plan.world.data, plan.world.folder / "factors.npz"),
         truth=plan.world.truth(),
     )
     found = await measure_ranking(told, folder, step)

@@ -135,6 +135,9 @@ def _figures(plan: RankPlan, rounds: Rounds, quality: dict[str, dict[str, float]
         name = f"{plan.prefix}recommend"
         ratio = rounds.ratio("recommend.ours.16", "recommend.peer.16")
         found.append(_figure(f"{name}_over_peer", ratio, "×", both))
+        if plan.truth is not None:
+            better = quality["ours"]["ndcg_at_10"] / quality["peer"]["ndcg_at_10"]
+            found.append(Figure(f"{name}_ndcg_over_peer", better, "×", quality=both))
     if "recommend" in plan.kinds:
         ours = quality["ours"]
         found.append(Figure(f"{plan.prefix}overlap_at_10", ours["overlap_at_10"], quality=ours))
