@@ -58,7 +58,18 @@ class Running:
 
 @contextmanager
 def running(folder: Path, **environment: str) -> Iterator[Running]:
-    """`recsvc serve` until the context ends; whatever is left then is killed."""
+    """`recsvc serve` that is ready, until the context ends; whatever is left then is killed."""
+    with starting(folder, **environment) as found:
+        assert found.process.stdout is not None
+        match = READY.match(found.process.stdout.readline())
+        assert match is not None, found.log.read_text()[-2_000:]
+        found.ready.update(match.groupdict())
+        yield found
+
+
+@contextmanager
+def starting(folder: Path, **environment: str) -> Iterator[Running]:
+    """`recsvc serve` that may not be ready yet."""
     variables = {
         "RECSVC_MODELS_FOLDER": str(folder / "models"),
         "RECSVC_DATA_FOLDER": str(folder / "data"),
@@ -75,14 +86,11 @@ def running(folder: Path, **environment: str) -> Iterator[Running]:
             env=os.environ | variables | environment,
         )  # fmt: skip
     assert process.stdout is not None
-    found: Running | None = None
+    found = Running(process, {}, log)
     try:
-        match = READY.match(process.stdout.readline())
-        assert match is not None, log.read_text()[-2_000:]
-        found = Running(process, match.groupdict(), log)
         yield found
     finally:
-        for channel in found.channels if found else ():
+        for channel in found.channels:
             channel.close()
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

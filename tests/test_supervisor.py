@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
 import re
 import signal
@@ -10,12 +12,13 @@ import urllib.request
 from pathlib import Path
 
 import pytest
-from service_process import PARENT, is_alive, read, running, until, write
+from service_process import PARENT, is_alive, read, running, starting, until, write
 from tiny_bundle import publish_tiny
 
 from recsvc.errors import ConfigError
 from recsvc.model.registry import ModelRegistry
 from recsvc.serving.ports import reserve_port
+from recsvc.store.embedded import EmbeddedValkey
 from recsvc.v1 import (
     catalog_pb2_grpc,
     model_pb2,
@@ -121,6 +124,55 @@ def test_it_does_not_start_on_what_it_cannot_use(tmp_path: Path) -> None:
         said = refusal(tmp_path, RECSVC_METRICS__PORT=port)
         assert "choose another metrics.port" in said
     assert "recsvc_models" not in said
+    said = refusal(tmp_path, RECSVC_REQUIRE_DURABLE="true", RECSVC_REDIS_URL="redis://127.0.0.1:9")
+    assert "require_durable is set, but the store cannot be asked" in said
+    (tmp_path / "key.pem").write_text("no key")
+    pem = str(tmp_path / "key.pem")
+    said = refusal(tmp_path, RECSVC_TLS__CERTIFICATE=pem, RECSVC_TLS__KEY=pem)
+    assert "worker 1 ended with code 1 before it could serve: its log lines say why" in said
+
+
+async def test_a_store_of_ones_own_is_used_as_it_is(tmp_path: Path) -> None:
+    publish_tiny(ModelRegistry(tmp_path / "models"), "one")
+    token = {"sha256": "0" * 64, "tenant": "default", "role": "platform"}
+    variables = {
+        "RECSVC_METRICS__ENABLED": "false",
+        "RECSVC_LOG_FORMAT": "console",
+        "RECSVC_TOKENS": json.dumps([token]),
+    }
+    async with EmbeddedValkey(tmp_path / "theirs", fsync="everysec") as valkey:
+        await asyncio.to_thread(served_once, tmp_path, variables | {"RECSVC_REDIS_URL": valkey.url})
+    # It starts while that store is away, too: reads go on from the model.
+    variables["RECSVC_STORE_ANSWER_SECONDS"] = "1"
+    with running(tmp_path, **variables, RECSVC_REDIS_URL=valkey.url) as service:
+        assert service.ready["persistence"] == "unknown, the store does not answer"
+        assert service.ready["models"] == "default=one"
+
+
+def served_once(folder: Path, variables: dict[str, str]) -> None:
+    """Starts a service that uses somebody else's store, and ends it."""
+    with running(folder, **variables) as service:
+        assert "fsync everysec" in service.ready["persistence"]
+        assert service.ready["metrics"] == "off"
+        assert "worker_process" in "".join(service.children().values())
+        assert "valkey" not in "".join(service.children().values())
+        service.process.send_signal(signal.SIGTERM)
+        assert service.process.wait(20) == 0
+        said = service.log.read_text()
+    assert "the store is not durable" in said
+    assert "no tokens are configured" not in said
+
+
+def test_a_service_told_to_stop_while_it_starts_stops(tmp_path: Path) -> None:
+    publish_tiny(ModelRegistry(tmp_path / "models"), "one")
+    with starting(tmp_path) as service:
+        until(lambda: service.workers())
+        service.process.send_signal(signal.SIGTERM)
+        left = list(service.children())
+        assert service.process.wait(30) == 0
+        assert not any(is_alive(pid) for pid in left)
+        assert service.process.stdout is not None
+        assert service.process.stdout.read() == ""
 
 
 def test_a_second_service_does_not_join_a_port_silently() -> None:

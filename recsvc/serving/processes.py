@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -20,6 +20,9 @@ from recsvc.store.embedded import EmbeddedStoreError, EmbeddedValkey
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 15.0
 _STEADY_SECONDS = 30.0
 """Who lived so long begins anew with short pauses."""
+
+WORKER = (sys.executable, "-m", "recsvc.serving.worker_process")
+"""A program that reads an Order, answers Ready and ends on SIGTERM."""
 
 # Each worker computes on one core; libraries that start threads of their own only get in the way.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -53,6 +56,7 @@ class WorkerProcess:
         environment: dict[str, str],
         log: FilteringBoundLogger,
         on_end: Callable[[int], None],
+        program: Sequence[str] = WORKER,
     ) -> None:
         """`on_end` hears the process id of each that has ended."""
         self.ready: asyncio.Future[Ready] = asyncio.get_running_loop().create_future()
@@ -60,6 +64,7 @@ class WorkerProcess:
         self._environment = environment
         self._log = log.bind(worker=order.index)
         self._on_end = on_end
+        self._program = program
         self._process: asyncio.subprocess.Process | None = None
         self._stopping = False
 
@@ -99,7 +104,7 @@ class WorkerProcess:
 
     async def _run_once(self) -> int:
         process = self._process = await asyncio.create_subprocess_exec(
-            *ending_with_parent(sys.executable, "-m", "recsvc.serving.worker_process"),
+            *ending_with_parent(*self._program),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             env=os.environ | self._environment,
