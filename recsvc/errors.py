@@ -17,10 +17,13 @@ RecsvcError                              (features.errors)
     │                                    UnknownConflict UnknownModel UnknownPush
     ├── PreconditionError                FAILED_PRECONDITION: NoModel NoPreviousModel ModelUnusable
     │                                    NotReplayable OrganizationInUse AlreadyClaimed
+    │                                    ClaimNotActive LeadNotOpen ClaimNotAllowed
     ├── DeniedError                      PERMISSION_DENIED: PermissionDenied RoleNotAllowed
     ├── UnavailableError                 UNAVAILABLE: StoreUnavailable RevisionNotReached NotReady
-    └── EventIdConflict (ALREADY_EXISTS)  Unauthenticated  Overloaded (RESOURCE_EXHAUSTED)
-        ConcurrentUpdate (ABORTED)  DeadlineExceeded  Internal
+    ├── ExistsError                      ALREADY_EXISTS: EventIdConflict RequestIdConflict
+    │                                    ClaimExists
+    └── Unauthenticated  Overloaded (RESOURCE_EXHAUSTED)  ConcurrentUpdate (ABORTED)
+        DeadlineExceeded  Internal
 
 Every reason has its example in protos/recsvc/v1/errors.proto. The client raises the same classes.
 """
@@ -136,6 +139,12 @@ class PreconditionError(ServiceError):
     """The state of the service does not allow it; trying again does not help by itself."""
 
     status = "FAILED_PRECONDITION"
+
+
+class ExistsError(ServiceError):
+    """It is there already, and not as the caller has it."""
+
+    status = "ALREADY_EXISTS"
 
 
 class DeniedError(ServiceError):
@@ -274,6 +283,18 @@ class AlreadyClaimedError(PreconditionError):
     reason = "ALREADY_CLAIMED"
 
 
+class ClaimNotActiveError(PreconditionError):
+    reason = "CLAIM_NOT_ACTIVE"
+
+
+class LeadNotOpenError(PreconditionError):
+    reason = "LEAD_NOT_OPEN"
+
+
+class ClaimNotAllowedError(PreconditionError):
+    reason = "CLAIM_NOT_ALLOWED"
+
+
 class PermissionDeniedError(DeniedError):
     reason = "PERMISSION_DENIED"
 
@@ -297,9 +318,16 @@ class NotReadyError(UnavailableError):
     default_retry_seconds = 0.5
 
 
-class EventIdConflictError(ServiceError):
+class EventIdConflictError(ExistsError):
     reason = "EVENT_ID_CONFLICT"
-    status = "ALREADY_EXISTS"
+
+
+class RequestIdConflictError(ExistsError):
+    reason = "REQUEST_ID_CONFLICT"
+
+
+class ClaimExistsError(ExistsError):
+    reason = "CLAIM_EXISTS"
 
 
 class UnauthenticatedError(ServiceError):

@@ -26,6 +26,7 @@ from recsvc.store.embedded import EmbeddedValkey
 from recsvc.store.redis_store import RedisStore
 from recsvc.v1 import (
     catalog_pb2_grpc,
+    claim_pb2_grpc,
     model_pb2_grpc,
     participation_pb2_grpc,
     recommendation_pb2_grpc,
@@ -53,6 +54,7 @@ class Service:
         self.catalog: Any = catalog_pb2_grpc.CatalogServiceStub(self.channel)
         self.recommendation: Any = recommendation_pb2_grpc.RecommendationServiceStub(self.channel)
         self.participation: Any = participation_pb2_grpc.ParticipationServiceStub(self.channel)
+        self.claim: Any = claim_pb2_grpc.ClaimServiceStub(self.channel)
         self.model: Any = model_pb2_grpc.ModelServiceStub(self.channel)
 
     def log_lines(self, event: str) -> list[dict[str, Any]]:

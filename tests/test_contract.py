@@ -27,7 +27,9 @@ FILES: list[FileDescriptor] = [
     for file in sorted(PROTOS.glob("*.proto"))
 ]
 RESOURCE = importlib.import_module("google.api.resource_pb2").resource  # has no type stubs
-WRITES = re.compile("(Update|Delete|Import|Record|Activate|Rollback)[A-Z]")
+WRITES = re.compile(
+    "(Update|Delete|Import|Record|Activate|Rollback|Claim|Release|Transfer|Resolve)[A-Z]"
+)
 VERDICT_NAMES = {"KEPT": "UNSPECIFIED", "DELETED": "NOT_FOUND", "NOT_YET": "NOT_YET_CREATED"}
 
 

@@ -60,6 +60,41 @@ async def test_changes_are_taken_in_once(with_bundle: bool) -> None:
     assert found.title == "道路拥堵"
 
 
+@pytest.mark.parametrize("with_bundle", [True, False])
+async def test_holders_are_loaded_whole_and_then_followed(with_bundle: bool) -> None:
+    view = make_view(tiny_bundle() if with_bundle else None)
+    view.load_holders({"l3": 2, "gone": 1})
+    view.load_holders({"l3": 1})
+    assert view.holders == {"l3": 1}
+    taken = [
+        Change(ChangeKind.CLAIM, lead, b'{"v":1,"n":%d}' % count, 0, at(number))
+        for number, (lead, count) in enumerate([("l4", 3), ("l3", 0), ("l5", 1)], 1)
+    ]
+    odd = Change(ChangeKind.CLAIM, "l4", b"{", 0, at(9))
+    await view.apply(batch(*taken, odd))
+    assert view.holders == {"l4": 3, "l5": 1}
+
+
+async def test_capacity_left_follows_holders_and_record_in_any_order() -> None:
+    view = make_view(tiny_bundle())
+    view.load_holders({"later": 2})
+    data = encode_entity(Lead("later", 1, claim_capacity=3)).data
+    await view.apply(batch(Change(ChangeKind.LEAD, "later", data, 0, at(1))))
+    assert view.snapshot is not None
+
+    def left() -> int:
+        assert view.snapshot is not None
+        columns, row = view.snapshot.leads.locate(view.snapshot.leads.row("later"))
+        return int(columns.capacity_left[row])
+
+    assert left() == 1
+    await view.apply(batch(Change(ChangeKind.CLAIM, "later", b'{"v":1,"n":3}', 0, at(2))))
+    assert left() == 0
+    data = encode_entity(Lead("later", 1, claim_capacity=5)).data
+    await view.apply(batch(Change(ChangeKind.LEAD, "later", data, 0, at(3))))
+    assert left() == 2
+
+
 async def test_an_event_may_come_before_its_lead() -> None:
     view = make_view(tiny_bundle())
     assert view.pipeline is not None

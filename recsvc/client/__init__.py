@@ -24,6 +24,7 @@ from features.entities import (
 )
 from recsvc.client.aio import AsyncClient
 from recsvc.client.blocking import Client
+from recsvc.client.claims import Claim
 from recsvc.client.model_types import (
     Durability,
     GateCheck,
@@ -55,6 +56,7 @@ __all__ = [
     "DEFAULT_ADDRESS",
     "AsyncClient",
     "Blocked",
+    "Claim",
     "Client",
     "Conflict",
     "DismissReason",

@@ -10,7 +10,7 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import grpc
 
-from recsvc.client import catalog, imports, models, recommendation
+from recsvc.client import catalog, claims, imports, models, recommendation
 from recsvc.client.base import BaseClient
 from recsvc.client.calls import Bulk, Call, Caller, Pages, Streams
 from recsvc.client.session import Attempts
@@ -97,6 +97,11 @@ class Client(BaseClient):
     import_organizations = _bulk(imports.import_organizations)
     import_conflicts = _bulk(imports.import_conflicts)
     record = _bulk(imports.record)
+
+    claim = _call(claims.claim)
+    release = _call(claims.release)
+    transfer = _call(claims.transfer)
+    resolve = _call(claims.resolve)
 
     list_models = _pages(models.list_models)
     get_model = _call(models.get_model)

@@ -11,6 +11,7 @@ from grpc_health.v1 import health_pb2_grpc
 from recsvc.client.options import Tls, channel_options
 from recsvc.v1 import (
     catalog_pb2_grpc,
+    claim_pb2_grpc,
     model_pb2_grpc,
     participation_pb2_grpc,
     recommendation_pb2_grpc,
@@ -20,6 +21,7 @@ _STUBS: Sequence[Callable[[Any], object]] = (
     catalog_pb2_grpc.CatalogServiceStub,
     recommendation_pb2_grpc.RecommendationServiceStub,
     participation_pb2_grpc.ParticipationServiceStub,
+    claim_pb2_grpc.ClaimServiceStub,
     model_pb2_grpc.ModelServiceStub,
     health_pb2_grpc.HealthStub,
 )

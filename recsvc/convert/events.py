@@ -18,7 +18,7 @@ _REMEMBERED_US = EVENT_ID_DAYS * 86_400 * 1_000_000
 
 def event_from_proto(message: pb.ParticipationEvent, tenant: str, now_us: int) -> Event:
     """The entity; raises the error of the first field that cannot be used."""
-    event_id = _platform_id(message.event_id, "event_id")
+    event_id = platform_id(message.event_id, "event_id")
     if not event_id:
         raise MissingFieldError("event_id is required", field="event_id")
     kind = EventKind(values.enum_value(message.kind, tuple(EventKind), "kind"))
@@ -41,7 +41,7 @@ def event_from_proto(message: pb.ParticipationEvent, tenant: str, now_us: int) -
         attribution_token=values.text(
             message.attribution_token, MAX_TOKEN_LENGTH, "attribution_token"
         ),
-        push_id=_platform_id(message.push_id, "push_id"),
+        push_id=platform_id(message.push_id, "push_id"),
         wave=values.number(message.wave, 0, MAX_WAVE, "wave"),
         propensity=_propensity(message),
         model_version=values.text(message.model_version, names.MAX_ID_LENGTH, "model_version"),
@@ -51,7 +51,7 @@ def event_from_proto(message: pb.ParticipationEvent, tenant: str, now_us: int) -
     )
 
 
-def _platform_id(value: str, field: str) -> str:
+def platform_id(value: str, field: str) -> str:
     """An id of the platform's own making: any characters, of the length of an id."""
     if len(value) > names.MAX_ID_LENGTH:
         raise InvalidNameError(

@@ -109,8 +109,8 @@ def _author(message: _WithPlace) -> str:
     return message.author_id
 
 
-def lead_to_proto(lead: Lead, tenant: str) -> resources_pb2.Lead:
-    """The message."""
+def lead_to_proto(lead: Lead, tenant: str, claim_count: int = 0) -> resources_pb2.Lead:
+    """The message; `claim_count` members hold the lead now."""
     return resources_pb2.Lead(
         name=names.format_name(tenant, COLLECTION, lead.lead_id),
         create_time=values.timestamp(lead.create_time_us),
@@ -127,4 +127,5 @@ def lead_to_proto(lead: Lead, tenant: str) -> resources_pb2.Lead:
         state=resources_pb2.LeadState.ValueType(int(lead.state)),
         close_time=values.timestamp(lead.close_time_us),
         claim_capacity=lead.claim_capacity,
+        claim_count=claim_count,
     )

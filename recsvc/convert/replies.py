@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from features.entities import Lead, Member
 from recsvc.convert import names
@@ -58,9 +58,16 @@ def removed_to_proto(ranked: RankedList) -> list[pb.RemovedCount]:
 
 
 def leads_to_proto(
-    ranked: RankedList, tenant: str, offset: int, lead: Callable[[str], Lead | None] | None
+    ranked: RankedList,
+    tenant: str,
+    offset: int,
+    lead: Callable[[str], Lead | None] | None,
+    holders: Mapping[str, int],
 ) -> list[pb.RecommendedLead]:
-    """The items of a page that begins at `offset`; `lead` looks up the resource (FULL view)."""
+    """The items of a page that begins at `offset`; `lead` looks up the resource (FULL view).
+
+    `holders` says how many members hold a lead, none where it does not name it.
+    """
     found = []
     for place, item in enumerate(ranked.items, offset):
         message = pb.RecommendedLead(
@@ -74,7 +81,7 @@ def leads_to_proto(
             terms=terms_to_proto(item.terms),
         )
         if lead is not None and (resource := lead(item.id)) is not None:
-            message.resource.CopyFrom(lead_to_proto(resource, tenant))
+            message.resource.CopyFrom(lead_to_proto(resource, tenant, holders.get(item.id, 0)))
         found.append(message)
     return found
 

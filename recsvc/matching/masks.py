@@ -94,7 +94,7 @@ def pair_verdicts(snapshot: Snapshot, member_row: int, lead_rows: I64, now_us: i
     for start, leads in snapshot.leads.segments():
         at = np.flatnonzero((lead_rows >= start) & (lead_rows < start + len(leads.alive)))
         out[at] = _lead_part(snapshot, member_row, leads, lead_rows[at] - start, now_us)
-    forbidden = _forbidden(snapshot.leads, _seen_leads(snapshot, member_row))
+    forbidden = forbidden_leads(snapshot, member_row)
     for place, lead_row in enumerate(lead_rows.tolist()):
         if out[place] == Verdict.KEPT and lead_row in forbidden:
             out[place] = forbidden[lead_row]
@@ -119,6 +119,11 @@ def _lead_part(
     if not members.active[local]:
         part[part == Verdict.KEPT] = Verdict.INACTIVE
     return part
+
+
+def forbidden_leads(snapshot: Snapshot, member_row: int) -> dict[int, Verdict]:
+    """Global rows of leads that the member's own history forbids, each with its last verdict."""
+    return _forbidden(snapshot.leads, _seen_leads(snapshot, member_row))
 
 
 def _seen_leads(snapshot: Snapshot, member_row: int) -> Seen:

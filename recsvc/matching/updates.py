@@ -23,11 +23,13 @@ from features.entities import (
     Member,
     Organization,
 )
+from recsvc.matching.claims import fill_capacity, set_holders
 from recsvc.matching.profile import fold_profile
 from recsvc.model.arrays import F32, I32, LeadColumns, MemberColumns
 from recsvc.model.assemble import fill_lead_states, fill_leads, fill_members
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
+from recsvc.store.claims import decode_holders
 from recsvc.store.codec import (
     DELETED,
     RecordKind,
@@ -66,6 +68,8 @@ def load_records(snapshot: Snapshot, kind: RecordKind, records: Sequence[StoredR
 def _apply_run(snapshot: Snapshot, kind: ChangeKind, changes: Sequence[Change]) -> None:
     if kind is ChangeKind.EVENT:
         add_events(snapshot, [decode_event(c.payload) for c in changes])
+    elif kind is ChangeKind.CLAIM:
+        set_holders(snapshot, {c.id: decode_holders(c.payload) for c in changes})
     elif kind is not ChangeKind.ACTIVATION:
         version = snapshot.model_id
         rows = [
@@ -161,6 +165,7 @@ def _put_leads(snapshot: Snapshot, found: dict[str, tuple[bytes, F32 | None]]) -
             columns, local = table.locate(row)
             fill_lead_states(columns, np.array([local], np.int32), [lead])
             table.replace_record(row, changed[lead.lead_id])
+            fill_capacity(snapshot, lead)
         else:
             moving.append(lead)
     if not moving:
@@ -170,6 +175,8 @@ def _put_leads(snapshot: Snapshot, found: dict[str, tuple[bytes, F32 | None]]) -
     local_rows = np.array(rows, np.int32) - table.base_count
     features = snapshot.bundle.space.leads(moving)
     fill_leads(table.tail, local_rows, moving, features, snapshot.organizations)
+    for lead in moving:
+        fill_capacity(snapshot, lead)
     _fill_vectors(snapshot, local_rows, moving, found)
     _add_waiting(snapshot, RecordKind.LEAD, new)
 

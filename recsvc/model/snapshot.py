@@ -59,6 +59,7 @@ class Snapshot:
         for conflict in bundle.conflicts:
             self.recusals.put(conflict)
         self.history = History(bundle.history)
+        self.holders: dict[str, int] = {}  # lead id -> how many hold it, by claims, not by events
         self.waiting: dict[tuple[RecordKind, str], list[Event]] = defaultdict(list)
         self._trained_leads = bundle.leads.events > 0
         self.revision = Revision.parse(bundle.manifest.revision)

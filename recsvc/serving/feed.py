@@ -91,6 +91,7 @@ class Feed:
                 # Read before the records: whatever is written while they are read comes again in
                 # the stream, and taking it in twice does no harm.
                 self._target = await self._store.latest_revision(self._tenant)
+                await self._load_holders()
                 if scan:
                     await self._load_records()
                     self._scanned = self._target
@@ -101,6 +102,14 @@ class Feed:
             else:
                 await self._moved()
                 return
+
+    async def _load_holders(self) -> None:
+        """Of claims only the present is known: no bundle holds them."""
+        holders: dict[str, int] = {}
+        async with aclosing(self._store.holders(self._tenant)) as batches:
+            async for batch in batches:
+                holders |= batch
+        self.view.load_holders(holders)
 
     async def _load_records(self) -> None:
         for kind in RecordKind:
@@ -123,7 +132,7 @@ class Feed:
         kept = tuple(
             c
             for c in batch.changes
-            if c.kind in (ChangeKind.EVENT, ChangeKind.ACTIVATION)
+            if c.kind in (ChangeKind.EVENT, ChangeKind.ACTIVATION, ChangeKind.CLAIM)
             or not self._scanned.includes(c.bucket, c.position)
         )
         return ChangeBatch(kept, batch.revision)

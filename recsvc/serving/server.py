@@ -25,6 +25,7 @@ from recsvc.serving.keeper import Keeper, archive_folder
 from recsvc.serving.metrics import Metrics
 from recsvc.serving.paging import PageTokens
 from recsvc.serving.servicers.catalog import CatalogServicer
+from recsvc.serving.servicers.claim import ClaimServicer
 from recsvc.serving.servicers.model import ModelServicer
 from recsvc.serving.servicers.participation import ParticipationServicer
 from recsvc.serving.servicers.recommendation import RecommendationServicer
@@ -37,6 +38,8 @@ from recsvc.store.protocol import Store, StoreUnavailable
 from recsvc.v1 import (
     catalog_pb2,
     catalog_pb2_grpc,
+    claim_pb2,
+    claim_pb2_grpc,
     model_pb2,
     model_pb2_grpc,
     participation_pb2,
@@ -51,6 +54,7 @@ _ALWAYS = tuple(
     for file, name in (
         (catalog_pb2.DESCRIPTOR, "CatalogService"),
         (participation_pb2.DESCRIPTOR, "ParticipationService"),
+        (claim_pb2.DESCRIPTOR, "ClaimService"),
         (model_pb2.DESCRIPTOR, "ModelService"),
     )
 )
@@ -193,6 +197,7 @@ class Server:
         participation_pb2_grpc.add_ParticipationServiceServicer_to_server(
             ParticipationServicer(service), server
         )
+        claim_pb2_grpc.add_ClaimServiceServicer_to_server(ClaimServicer(service), server)
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(service), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if settings.reflection:

@@ -7,12 +7,13 @@ requests only, by the feed that tails the store's change stream. Another model i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
 from features.entities import Organization
 from features.errors import DataError
+from recsvc.matching.claims import set_holders
 from recsvc.matching.pipeline import Pipeline
 from recsvc.matching.queries import ListQuery
 from recsvc.matching.updates import apply_batch, load_records
@@ -21,6 +22,7 @@ from recsvc.model.organizations import parse_jurisdiction
 from recsvc.model.snapshot import Snapshot
 from recsvc.serving.catalog import Catalog
 from recsvc.serving.metrics import Metrics
+from recsvc.store.claims import decode_holders
 from recsvc.store.codec import ENTITY_TYPES, RecordKind, decode_entity, decode_event
 from recsvc.store.revision import NOTHING, Position, Revision
 from recsvc.store.types import Change, ChangeBatch, ChangeKind, StoredRecord
@@ -48,6 +50,7 @@ class View:
         self.pipeline = (
             None if self.snapshot is None else Pipeline(self.snapshot, None, metrics, clock)
         )
+        self.holders: dict[str, int] = {} if self.snapshot is None else self.snapshot.holders
         self.model_id = "" if self.snapshot is None else self.snapshot.model_id
         self.applied: Revision = NOTHING if self.snapshot is None else self.snapshot.revision
         self.revision = self.applied
@@ -64,6 +67,11 @@ class View:
             self.catalog.put(kind, record.id, record.data)
         if self.snapshot is not None:
             load_records(self.snapshot, kind, good)
+
+    def load_holders(self, holders: Mapping[str, int]) -> None:
+        """How many members hold each lead, for all that are held by any."""
+        everything = dict.fromkeys(self.holders, 0) | dict(holders)
+        self._set_holders(everything)
 
     async def apply(self, batch: ChangeBatch) -> None:
         """Takes changes in, each once, a slice at a time."""
@@ -120,7 +128,10 @@ class View:
         for change in good:
             if self._metrics is not None:
                 self._metrics.changes_applied(self._tenant, change.kind.value, 1)
-            if change.kind is not ChangeKind.EVENT:
+            if change.kind is ChangeKind.CLAIM:
+                if self.snapshot is None:
+                    self._set_holders({change.id: decode_holders(change.payload)})
+            elif change.kind is not ChangeKind.EVENT:
                 self.catalog.put(RecordKind(change.kind.value), change.id, change.payload)
         if self.snapshot is None:
             return
@@ -129,11 +140,21 @@ class View:
         except Exception:  # noqa: BLE001 - one bad change must not stop all that follow
             self._log.exception("changes skipped", ids=[c.id for c in good])
 
+    def _set_holders(self, counts: Mapping[str, int]) -> None:
+        if self.snapshot is not None:
+            set_holders(self.snapshot, counts)
+            return
+        self.holders.update(counts)
+        for lead_id in [i for i, count in counts.items() if count == 0]:
+            del self.holders[lead_id]
+
     def _is_readable(self, kind: ChangeKind | RecordKind, identifier: str, data: bytes) -> bool:
         """Whether this release can read it; what a newer one wrote is left out, and said."""
         try:
             if kind == ChangeKind.EVENT:
                 decode_event(data)
+            elif kind == ChangeKind.CLAIM:
+                decode_holders(data)
             else:
                 entity = decode_entity(ENTITY_TYPES[RecordKind(kind.value)], data)
                 if isinstance(entity, Organization):

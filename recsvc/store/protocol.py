@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 from features.entities import Conflict, Event, Lead, Member, Organization
+from recsvc.store.claims import ClaimAnswer, ClaimMove, StoredClaim
 from recsvc.store.codec import DELETED, Entity, RecordKind, Tombstone
 from recsvc.store.revision import Revision
 from recsvc.store.types import (
@@ -137,6 +138,21 @@ class Store(Protocol):
         self, tenant: str, events: Sequence[Event]
     ) -> tuple[list[EventOutcome], Revision]:
         """Append events (with id and member); outcomes in their order."""
+        ...
+
+    async def move_claim(self, tenant: str, move: ClaimMove) -> ClaimAnswer:
+        """One transition of a claim, never beyond the lead's capacity, with its events.
+
+        The same request id gets the same answer for REQUEST_ID_DAYS.
+        """
+        ...
+
+    async def claims(self, tenant: str, lead_id: str) -> list[StoredClaim]:
+        """All claims there ever were on a lead, each in its last state, by member."""
+        ...
+
+    def holders(self, tenant: str) -> AsyncGenerator[dict[str, int], None]:
+        """How many members hold each lead, for those held by any; in batches."""
         ...
 
     def changes(self, tenant: str, after: Revision) -> AsyncGenerator[ChangeBatch, None]:

@@ -72,6 +72,7 @@ class ChangeKind(StrEnum):
     CONFLICT = "conflict"
     EVENT = "event"
     ACTIVATION = "activation"
+    CLAIM = "claim"
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +118,8 @@ class Change:
     """One entry of the change stream.
 
     `id` is the record's id, for events the member's. `payload` is a record's stored bytes (see
-    recsvc.store.codec), an event's, or an activation's JSON. `vector` is float32[d] or None.
+    recsvc.store.codec), an event's, an activation's JSON, or a lead's number of holders
+    (recsvc.store.claims). `vector` is float32[d] or None.
     """
 
     kind: ChangeKind

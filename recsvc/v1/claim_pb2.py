@@ -24,9 +24,11 @@ _sym_db = _symbol_database.Default()
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from recsvc.v1 import access_pb2 as recsvc_dot_v1_dot_access__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15recsvc/v1/claim.proto\x12\trecsvc.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\"\xb5\x01\n\x05\x43laim\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\"\n\x06member\x18\x02 \x01(\tB\x12\xfa\x41\x0f\n\rrecsvc/Member\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.recsvc.v1.ClaimState:N\xea\x41K\n\x0crecsvc/Claim\x12,tenants/{tenant}/leads/{lead}/claims/{claim}*\x06\x63laims2\x05\x63laim*\x92\x01\n\nClaimState\x12\x1b\n\x17\x43LAIM_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43LAIM_STATE_ACTIVE\x10\x01\x12\x18\n\x14\x43LAIM_STATE_RELEASED\x10\x02\x12\x1b\n\x17\x43LAIM_STATE_TRANSFERRED\x10\x03\x12\x18\n\x14\x43LAIM_STATE_RESOLVED\x10\x04\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15recsvc/v1/claim.proto\x12\trecsvc.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16recsvc/v1/access.proto\"\xe6\x01\n\x05\x43laim\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\"\n\x06member\x18\x02 \x01(\tB\x12\xfa\x41\x0f\n\rrecsvc/Member\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.recsvc.v1.ClaimState\x12/\n\x0bupdate_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp:N\xea\x41K\n\x0crecsvc/Claim\x12,tenants/{tenant}/leads/{lead}/claims/{claim}*\x06\x63laims2\x05\x63laim\"\xa4\x01\n\x10\x43laimLeadRequest\x12\"\n\x04lead\x18\x01 \x01(\tB\x14\xe2\x41\x01\x02\xfa\x41\r\n\x0brecsvc/Lead\x12&\n\x06member\x18\x02 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rrecsvc/Member\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0f\n\x07push_id\x18\x04 \x01(\t\x12\x19\n\x11\x61ttribution_token\x18\x05 \x01(\t\"F\n\x11\x43laimLeadResponse\x12\x1f\n\x05\x63laim\x18\x01 \x01(\x0b\x32\x10.recsvc.v1.Claim\x12\x10\n\x08revision\x18\x02 \x01(\t\"z\n\x12ReleaseLeadRequest\x12\"\n\x04lead\x18\x01 \x01(\tB\x14\xe2\x41\x01\x02\xfa\x41\r\n\x0brecsvc/Lead\x12&\n\x06member\x18\x02 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rrecsvc/Member\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"H\n\x13ReleaseLeadResponse\x12\x1f\n\x05\x63laim\x18\x01 \x01(\x0b\x32\x10.recsvc.v1.Claim\x12\x10\n\x08revision\x18\x02 \x01(\t\"\xa6\x01\n\x13TransferLeadRequest\x12\"\n\x04lead\x18\x01 \x01(\tB\x14\xe2\x41\x01\x02\xfa\x41\r\n\x0brecsvc/Lead\x12&\n\x06member\x18\x02 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rrecsvc/Member\x12)\n\tto_member\x18\x03 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rrecsvc/Member\x12\x18\n\nrequest_id\x18\x04 \x01(\tB\x04\xe2\x41\x01\x02\"I\n\x14TransferLeadResponse\x12\x1f\n\x05\x63laim\x18\x01 \x01(\x0b\x32\x10.recsvc.v1.Claim\x12\x10\n\x08revision\x18\x02 \x01(\t\"z\n\x12ResolveLeadRequest\x12\"\n\x04lead\x18\x01 \x01(\tB\x14\xe2\x41\x01\x02\xfa\x41\r\n\x0brecsvc/Lead\x12&\n\x06member\x18\x02 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rrecsvc/Member\x12\x18\n\nrequest_id\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\"H\n\x13ResolveLeadResponse\x12\x1f\n\x05\x63laim\x18\x01 \x01(\x0b\x32\x10.recsvc.v1.Claim\x12\x10\n\x08revision\x18\x02 \x01(\t*\x92\x01\n\nClaimState\x12\x1b\n\x17\x43LAIM_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12\x43LAIM_STATE_ACTIVE\x10\x01\x12\x18\n\x14\x43LAIM_STATE_RELEASED\x10\x02\x12\x1b\n\x17\x43LAIM_STATE_TRANSFERRED\x10\x03\x12\x18\n\x14\x43LAIM_STATE_RESOLVED\x10\x04\x32\xe3\x02\n\x0c\x43laimService\x12N\n\tClaimLead\x12\x1b.recsvc.v1.ClaimLeadRequest\x1a\x1c.recsvc.v1.ClaimLeadResponse\"\x06\xca\xc2\x18\x02\x01\x02\x12T\n\x0bReleaseLead\x12\x1d.recsvc.v1.ReleaseLeadRequest\x1a\x1e.recsvc.v1.ReleaseLeadResponse\"\x06\xca\xc2\x18\x02\x01\x02\x12W\n\x0cTransferLead\x12\x1e.recsvc.v1.TransferLeadRequest\x1a\x1f.recsvc.v1.TransferLeadResponse\"\x06\xca\xc2\x18\x02\x01\x02\x12T\n\x0bResolveLead\x12\x1d.recsvc.v1.ResolveLeadRequest\x1a\x1e.recsvc.v1.ResolveLeadResponse\"\x06\xca\xc2\x18\x02\x01\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,8 +41,60 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CLAIM'].fields_by_name['member']._serialized_options = b'\372A\017\n\rrecsvc/Member'
   _globals['_CLAIM']._loaded_options = None
   _globals['_CLAIM']._serialized_options = b'\352AK\n\014recsvc/Claim\022,tenants/{tenant}/leads/{lead}/claims/{claim}*\006claims2\005claim'
-  _globals['_CLAIMSTATE']._serialized_start=281
-  _globals['_CLAIMSTATE']._serialized_end=427
-  _globals['_CLAIM']._serialized_start=97
-  _globals['_CLAIM']._serialized_end=278
+  _globals['_CLAIMLEADREQUEST'].fields_by_name['lead']._loaded_options = None
+  _globals['_CLAIMLEADREQUEST'].fields_by_name['lead']._serialized_options = b'\342A\001\002\372A\r\n\013recsvc/Lead'
+  _globals['_CLAIMLEADREQUEST'].fields_by_name['member']._loaded_options = None
+  _globals['_CLAIMLEADREQUEST'].fields_by_name['member']._serialized_options = b'\342A\001\002\372A\017\n\rrecsvc/Member'
+  _globals['_CLAIMLEADREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_CLAIMLEADREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
+  _globals['_RELEASELEADREQUEST'].fields_by_name['lead']._loaded_options = None
+  _globals['_RELEASELEADREQUEST'].fields_by_name['lead']._serialized_options = b'\342A\001\002\372A\r\n\013recsvc/Lead'
+  _globals['_RELEASELEADREQUEST'].fields_by_name['member']._loaded_options = None
+  _globals['_RELEASELEADREQUEST'].fields_by_name['member']._serialized_options = b'\342A\001\002\372A\017\n\rrecsvc/Member'
+  _globals['_RELEASELEADREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RELEASELEADREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
+  _globals['_TRANSFERLEADREQUEST'].fields_by_name['lead']._loaded_options = None
+  _globals['_TRANSFERLEADREQUEST'].fields_by_name['lead']._serialized_options = b'\342A\001\002\372A\r\n\013recsvc/Lead'
+  _globals['_TRANSFERLEADREQUEST'].fields_by_name['member']._loaded_options = None
+  _globals['_TRANSFERLEADREQUEST'].fields_by_name['member']._serialized_options = b'\342A\001\002\372A\017\n\rrecsvc/Member'
+  _globals['_TRANSFERLEADREQUEST'].fields_by_name['to_member']._loaded_options = None
+  _globals['_TRANSFERLEADREQUEST'].fields_by_name['to_member']._serialized_options = b'\342A\001\002\372A\017\n\rrecsvc/Member'
+  _globals['_TRANSFERLEADREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_TRANSFERLEADREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
+  _globals['_RESOLVELEADREQUEST'].fields_by_name['lead']._loaded_options = None
+  _globals['_RESOLVELEADREQUEST'].fields_by_name['lead']._serialized_options = b'\342A\001\002\372A\r\n\013recsvc/Lead'
+  _globals['_RESOLVELEADREQUEST'].fields_by_name['member']._loaded_options = None
+  _globals['_RESOLVELEADREQUEST'].fields_by_name['member']._serialized_options = b'\342A\001\002\372A\017\n\rrecsvc/Member'
+  _globals['_RESOLVELEADREQUEST'].fields_by_name['request_id']._loaded_options = None
+  _globals['_RESOLVELEADREQUEST'].fields_by_name['request_id']._serialized_options = b'\342A\001\002'
+  _globals['_CLAIMSERVICE'].methods_by_name['ClaimLead']._loaded_options = None
+  _globals['_CLAIMSERVICE'].methods_by_name['ClaimLead']._serialized_options = b'\312\302\030\002\001\002'
+  _globals['_CLAIMSERVICE'].methods_by_name['ReleaseLead']._loaded_options = None
+  _globals['_CLAIMSERVICE'].methods_by_name['ReleaseLead']._serialized_options = b'\312\302\030\002\001\002'
+  _globals['_CLAIMSERVICE'].methods_by_name['TransferLead']._loaded_options = None
+  _globals['_CLAIMSERVICE'].methods_by_name['TransferLead']._serialized_options = b'\312\302\030\002\001\002'
+  _globals['_CLAIMSERVICE'].methods_by_name['ResolveLead']._loaded_options = None
+  _globals['_CLAIMSERVICE'].methods_by_name['ResolveLead']._serialized_options = b'\312\302\030\002\001\002'
+  _globals['_CLAIMSTATE']._serialized_start=1266
+  _globals['_CLAIMSTATE']._serialized_end=1412
+  _globals['_CLAIM']._serialized_start=154
+  _globals['_CLAIM']._serialized_end=384
+  _globals['_CLAIMLEADREQUEST']._serialized_start=387
+  _globals['_CLAIMLEADREQUEST']._serialized_end=551
+  _globals['_CLAIMLEADRESPONSE']._serialized_start=553
+  _globals['_CLAIMLEADRESPONSE']._serialized_end=623
+  _globals['_RELEASELEADREQUEST']._serialized_start=625
+  _globals['_RELEASELEADREQUEST']._serialized_end=747
+  _globals['_RELEASELEADRESPONSE']._serialized_start=749
+  _globals['_RELEASELEADRESPONSE']._serialized_end=821
+  _globals['_TRANSFERLEADREQUEST']._serialized_start=824
+  _globals['_TRANSFERLEADREQUEST']._serialized_end=990
+  _globals['_TRANSFERLEADRESPONSE']._serialized_start=992
+  _globals['_TRANSFERLEADRESPONSE']._serialized_end=1065
+  _globals['_RESOLVELEADREQUEST']._serialized_start=1067
+  _globals['_RESOLVELEADREQUEST']._serialized_end=1189
+  _globals['_RESOLVELEADRESPONSE']._serialized_start=1191
+  _globals['_RESOLVELEADRESPONSE']._serialized_end=1263
+  _globals['_CLAIMSERVICE']._serialized_start=1415
+  _globals['_CLAIMSERVICE']._serialized_end=1770
 # @@protoc_insertion_point(module_scope)

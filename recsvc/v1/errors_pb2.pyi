@@ -119,6 +119,14 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """ALREADY_EXISTS: an event with this id and another content was recorded within 7 days.
     Example: `event_id: "e1"` once as OPENED, then as DISMISSED.
     """
+    ERROR_REASON_REQUEST_ID_CONFLICT: _ErrorReason.ValueType  # 51
+    """ALREADY_EXISTS: another request about this lead had the same `request_id` within 7 days.
+    Example: `request_id: "r1"` once with ClaimLead, then with ReleaseLead.
+    """
+    ERROR_REASON_CLAIM_EXISTS: _ErrorReason.ValueType  # 52
+    """ALREADY_EXISTS: the member whom the lead is handed to holds it already.
+    Example: TransferLead between two members who both hold the lead.
+    """
     ERROR_REASON_NO_MODEL: _ErrorReason.ValueType  # 60
     """FAILED_PRECONDITION: no model is active, so that nothing can be ranked.
     Example: RecommendLeads before the first `recsvc train`.
@@ -143,6 +151,19 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_ALREADY_CLAIMED: _ErrorReason.ValueType  # 65
     """FAILED_PRECONDITION: the lead's claims have reached its capacity; who took it is not told.
     Example: the second claim of a lead with `claim_capacity: 1`.
+    """
+    ERROR_REASON_CLAIM_NOT_ACTIVE: _ErrorReason.ValueType  # 66
+    """FAILED_PRECONDITION: the member does not hold the lead.
+    Example: ReleaseLead for a lead that was released before.
+    """
+    ERROR_REASON_LEAD_NOT_OPEN: _ErrorReason.ValueType  # 67
+    """FAILED_PRECONDITION: the lead is closed, was withdrawn, or does not exist yet.
+    Example: ClaimLead for a lead that was resolved.
+    """
+    ERROR_REASON_CLAIM_NOT_ALLOWED: _ErrorReason.ValueType  # 68
+    """FAILED_PRECONDITION: the member may not hold the lead; `filter` in the metadata says which
+    filter forbids it (CONFLICT, AUTHOR, JURISDICTION, INACTIVE).
+    Example: ClaimLead by the member who wrote the lead.
     """
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 80
     """UNAUTHENTICATED: no bearer token, or one that the configuration does not hold.
@@ -291,6 +312,14 @@ ERROR_REASON_EVENT_ID_CONFLICT: ErrorReason.ValueType  # 50
 """ALREADY_EXISTS: an event with this id and another content was recorded within 7 days.
 Example: `event_id: "e1"` once as OPENED, then as DISMISSED.
 """
+ERROR_REASON_REQUEST_ID_CONFLICT: ErrorReason.ValueType  # 51
+"""ALREADY_EXISTS: another request about this lead had the same `request_id` within 7 days.
+Example: `request_id: "r1"` once with ClaimLead, then with ReleaseLead.
+"""
+ERROR_REASON_CLAIM_EXISTS: ErrorReason.ValueType  # 52
+"""ALREADY_EXISTS: the member whom the lead is handed to holds it already.
+Example: TransferLead between two members who both hold the lead.
+"""
 ERROR_REASON_NO_MODEL: ErrorReason.ValueType  # 60
 """FAILED_PRECONDITION: no model is active, so that nothing can be ranked.
 Example: RecommendLeads before the first `recsvc train`.
@@ -315,6 +344,19 @@ Example: DeleteOrganization for a province with cities.
 ERROR_REASON_ALREADY_CLAIMED: ErrorReason.ValueType  # 65
 """FAILED_PRECONDITION: the lead's claims have reached its capacity; who took it is not told.
 Example: the second claim of a lead with `claim_capacity: 1`.
+"""
+ERROR_REASON_CLAIM_NOT_ACTIVE: ErrorReason.ValueType  # 66
+"""FAILED_PRECONDITION: the member does not hold the lead.
+Example: ReleaseLead for a lead that was released before.
+"""
+ERROR_REASON_LEAD_NOT_OPEN: ErrorReason.ValueType  # 67
+"""FAILED_PRECONDITION: the lead is closed, was withdrawn, or does not exist yet.
+Example: ClaimLead for a lead that was resolved.
+"""
+ERROR_REASON_CLAIM_NOT_ALLOWED: ErrorReason.ValueType  # 68
+"""FAILED_PRECONDITION: the member may not hold the lead; `filter` in the metadata says which
+filter forbids it (CONFLICT, AUTHOR, JURISDICTION, INACTIVE).
+Example: ClaimLead by the member who wrote the lead.
 """
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 80
 """UNAUTHENTICATED: no bearer token, or one that the configuration does not hold.

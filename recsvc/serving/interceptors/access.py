@@ -18,6 +18,7 @@ from recsvc.settings import Token
 from recsvc.v1 import (
     access_pb2,
     catalog_pb2,
+    claim_pb2,
     model_pb2,
     participation_pb2,
     recommendation_pb2,
@@ -27,6 +28,7 @@ CONTRACT: tuple[FileDescriptor, ...] = (
     catalog_pb2.DESCRIPTOR,
     recommendation_pb2.DESCRIPTOR,
     participation_pb2.DESCRIPTOR,
+    claim_pb2.DESCRIPTOR,
     model_pb2.DESCRIPTOR,
 )
 _SCHEME = "bearer "

@@ -5,5 +5,6 @@ kinds           members, leads, organizations, conflicts as one shape
 catalog         CatalogService; reads, writes, imports hold its work
 recommendation  RecommendationService; ranking holds what lists share, explanation Explain
 participation   ParticipationService
+claim           ClaimService
 model           ModelService
 """

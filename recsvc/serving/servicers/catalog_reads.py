@@ -13,6 +13,7 @@ from recsvc.convert.names import ANY
 from recsvc.serving.catalog import FIRST
 from recsvc.serving.servicers.kinds import CONFLICTS, Kind
 from recsvc.serving.servicers.shared import Context, Service
+from recsvc.serving.view import View
 from recsvc.v1 import catalog_pb2, resources_pb2
 
 E = TypeVar("E", Member, Lead, Organization, Conflict)
@@ -48,7 +49,7 @@ class CatalogReads:
         entity = view.catalog.get(kind.entity_type, identifier)
         if entity is None:
             raise kind.not_found(name)
-        return kind.to_proto(entity, worker.tenant), view.revision_text
+        return _message(kind, entity, worker.tenant, view), view.revision_text
 
     async def page(
         self,
@@ -69,7 +70,8 @@ class CatalogReads:
         view = await self._service.view(worker, request.min_revision, context)
         found, last = view.catalog.page(kind.entity_type, after, size, wanted)
         token = "" if last is None else self._service.page_tokens.encode(binding, last)
-        return [kind.to_proto(e, worker.tenant) for e in found], token, view.revision_text
+        messages = [_message(kind, e, worker.tenant, view) for e in found]
+        return messages, token, view.revision_text
 
     async def conflicts(
         self, request: catalog_pb2.ListConflictsRequest, context: Context
@@ -104,6 +106,14 @@ class CatalogReads:
             return FIRST
         (after,) = self._service.page_tokens.decode(binding, page_token)
         return after
+
+
+def _message(kind: Kind[E, M], entity: E, tenant: str, view: View) -> M:
+    """The resource as it is read, with what only the service knows of it."""
+    message = kind.to_proto(entity, tenant)
+    if isinstance(message, resources_pb2.Lead) and isinstance(entity, Lead):
+        message.claim_count = view.holders.get(entity.lead_id, 0)
+    return message
 
 
 def on_organizations(

@@ -78,7 +78,7 @@ class Ranking:
         """The reply for one member, without the token of a next page."""
         lead = (lambda i: view.catalog.get(Lead, i)) if full else None
         return pb.RecommendLeadsResponse(
-            leads=replies.leads_to_proto(ranked, worker.tenant, query.offset, lead),
+            leads=replies.leads_to_proto(ranked, worker.tenant, query.offset, lead, view.holders),
             attribution_token=self.decision_token(worker, view, member_id, query),
             model_version=view.model_id,
             revision=view.revision_text,

@@ -6,6 +6,7 @@ keys        names of keys, buckets
 base        tenants and their bucket counts
 records     members, leads, organizations, conflicts
 events      participation events
+claims      who holds which lead
 stream      reading and trimming the change stream
 control     activations, workers, leases, durability
 """

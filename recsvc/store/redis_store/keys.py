@@ -70,6 +70,22 @@ class BucketKeys:
         """The same, of an event appended in this bucket (its member's; on a cluster only)."""
         return f"{self.prefix}recorded:{event_id}"
 
+    def claims(self, lead_id: str) -> str:
+        """Hash: member id -> state and time of the member's claim on a lead."""
+        return f"{self.prefix}claims:{lead_id}"
+
+    @property
+    def holders(self) -> str:
+        """Hash: lead id -> how many members hold it, for leads that somebody holds."""
+        return self.prefix + "holders"
+
+    def claim_answer(self, lead_id: str, request_id: str) -> str:
+        """Hash: what a request about a lead's claims was answered, expiring.
+
+        No id of a lead holds a "/", so no two pairs make one key.
+        """
+        return f"{self.prefix}answer:{lead_id}/{request_id}"
+
     @property
     def activations(self) -> str:
         """List of activation records."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import TracebackType
 
+from recsvc.store.redis_store.claims import Claims
 from recsvc.store.redis_store.connection import Gateway
 from recsvc.store.redis_store.control import Control
 from recsvc.store.redis_store.durability import check_durability
@@ -15,7 +16,7 @@ from recsvc.store.redis_store.stream import Stream
 from recsvc.store.types import Durability
 
 
-class RedisStore(Records, Events, Stream, Control):
+class RedisStore(Records, Events, Claims, Stream, Control):
     """A `recsvc.store.protocol.Store` on a Redis-protocol server.
 
     `url` is one of the forms in recsvc.store.redis_store.urls; a malformed one raises DataError. It
