@@ -12,7 +12,6 @@ from support.worlds import NOW_US, make_event
 
 from features.entities import EventKind
 from recsvc.matching.candidates import CandidateConfig
-from recsvc.matching.explain import VERDICT_TEXTS
 from recsvc.matching.pipeline import Pipeline, PipelineConfig
 from recsvc.matching.queries import ListQuery
 from recsvc.model.snapshot import Snapshot
@@ -53,9 +52,7 @@ def test_an_explanation_agrees_with_the_list(pipeline: Pipeline) -> None:
         answer = pipeline.recommend(member_id, ListQuery(count=1_000, with_terms=True))
         for place, item in enumerate(answer.items):
             found = pipeline.explain(member_id, item.id)
-            assert found.shown
-            assert found.verdict is Verdict.KEPT
-            assert found.verdict_text == ""
+            assert found.verdicts == ()
             assert found.rank is not None
             assert answer.items[found.rank].score == pytest.approx(item.score)
             assert found.rank <= place
@@ -71,10 +68,8 @@ def test_what_is_not_offered_says_why_and_still_has_its_score(pipeline: Pipeline
     seen = set()
     for (member_id, lead_id), verdict in list(PlainWorld.tiny().verdicts(NOW_US).items())[::7]:
         found = pipeline.explain(member_id, lead_id)
-        assert found.verdict is verdict
-        assert found.shown == (verdict is Verdict.KEPT)
-        assert found.verdict_text == VERDICT_TEXTS[verdict]
-        assert (found.rank is None) == (not found.shown)
+        assert found.verdicts[:1] == (() if verdict is Verdict.KEPT else (verdict,))
+        assert (found.rank is None) == (verdict is not Verdict.KEPT)
         total = found.baseline + sum(t.weight for t in found.terms)
         assert total == pytest.approx(found.score, abs=1e-4)
         assert found.reasons
@@ -89,7 +84,7 @@ def test_a_lead_that_was_not_retrieved_has_no_rank(snapshot: Snapshot) -> None:
     config = PipelineConfig(CandidateConfig(per_source=1, all_below=0))
     pipeline = Pipeline(snapshot, config, clock=lambda: NOW_US)
     best, worst = (pipeline.explain("m3", f"copy{i}") for i in (0, 449))
-    assert best.shown
+    assert best.verdicts == ()
     assert best.rank is not None
-    assert worst.shown
+    assert worst.verdicts == ()
     assert worst.rank is None

@@ -13,6 +13,7 @@ from recsvc.matching.masks import Masked, mask_leads, pair_verdicts
 from recsvc.matching.queries import PairExplanation, PairScores
 from recsvc.matching.retrieve import lead_candidates
 from recsvc.matching.score import score_pairs
+from recsvc.matching.standing import all_verdicts
 from recsvc.model.arrays import I64
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
@@ -39,11 +40,15 @@ def score_given(snapshot: Snapshot, pairs: Sequence[tuple[str, str]], when_us: i
 
 
 def explain_pair(
-    snapshot: Snapshot, member_row: int, lead_row: int, when_us: int, config: CandidateConfig
+    snapshot: Snapshot,
+    member_row: int,
+    lead_row: int,
+    wanted: Eligibility,
+    when_us: int,
+    config: CandidateConfig,
 ) -> PairExplanation:
     """Why a member is offered a lead now, or why not (global rows)."""
-    masked = mask_leads(snapshot, member_row, Eligibility(), when_us)
-    verdict = masked.at(lead_row)
+    verdicts = all_verdicts(snapshot, member_row, lead_row, wanted, when_us)
     one = np.array([member_row], np.int64), np.array([lead_row], np.int64)
     bundle = snapshot.bundle
     scored = score_pairs(bundle, snapshot.members, one[0], snapshot.leads, one[1], when_us)
@@ -54,12 +59,13 @@ def explain_pair(
         members, local, leads, lead_local, scored.features[0], scored.terms[0], member
     )
     probability = bundle.calibration.probability(scored.scores)
-    kept = verdict is Verdict.KEPT
+    rank = None
+    if not verdicts:
+        masked = mask_leads(snapshot, member_row, wanted, when_us)
+        rank = _rank(snapshot, one, masked, when_us, config)
     return PairExplanation(
-        shown=kept,
-        verdict=verdict,
-        verdict_text=explain.VERDICT_TEXTS[verdict],
-        rank=_rank(snapshot, one, masked, when_us, config) if kept else None,
+        verdicts=verdicts,
+        rank=rank,
         score=float(scored.scores[0]),
         claim_probability=None if probability is None else float(probability[0]),
         baseline=float(bundle.ranker.intercept),

@@ -21,7 +21,14 @@ from recsvc.matching.masks import mask_leads, mask_members
 from recsvc.matching.modes import lead_mode, member_mode
 from recsvc.matching.page import Found, explained_items, order_items, pool_size
 from recsvc.matching.pairs import explain_pair, score_given
-from recsvc.matching.queries import ListQuery, PairExplanation, PairScores, RankedList
+from recsvc.matching.queries import (
+    ANYTHING,
+    ListQuery,
+    PairExplanation,
+    PairScores,
+    RankedList,
+    Wanted,
+)
 from recsvc.matching.resolve import resolve
 from recsvc.matching.retrieve import lead_candidates, member_candidates
 from recsvc.matching.score import score_pairs
@@ -145,12 +152,28 @@ class Pipeline:
         with self._stage("rank"):
             return score_given(self.snapshot, pairs, self._when(as_of_us))
 
-    def explain(self, member_id: str, lead_id: str, as_of_us: int | None = None) -> PairExplanation:
-        """Why a member is offered a lead, or why not. Raises UnknownMember-, UnknownLeadError."""
-        member_row = self._member_row(member_id)
+    def explain(
+        self,
+        member_id: str,
+        lead_id: str,
+        as_of_us: int | None = None,
+        wanted: Wanted = ANYTHING,
+    ) -> PairExplanation:
+        """Why a member is offered a lead, or why not, when asked for what is `wanted`.
+
+        Raises UnknownMemberError, UnknownLeadError, InvalidRegionCodeError.
+        """
+        snapshot, member_row = self.snapshot, self._member_row(member_id)
         _, lead_row, _ = self._lead_table(lead_id)
-        config = self._config.candidates
-        return explain_pair(self.snapshot, member_row, lead_row, self._when(as_of_us), config)
+        allowed, _ = resolve(snapshot, wanted, snapshot.leads)
+        return explain_pair(
+            snapshot,
+            member_row,
+            lead_row,
+            allowed,
+            self._when(as_of_us),
+            self._config.candidates,
+        )
 
     def _finish(self, found: Found, query: ListQuery) -> RankedList:
         """Orders, diversifies, and explains the items of one page."""

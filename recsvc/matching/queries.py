@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
 from recsvc.model.verdicts import Verdict
@@ -27,6 +27,10 @@ class Wanted:
     candidate_ids: tuple[str, ...] | None = None
 
 
+ANYTHING = Wanted()
+"""No restriction."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListQuery:
     """What every ranked list takes. `offset` + `count` at most 1,000.
@@ -36,7 +40,7 @@ class ListQuery:
 
     count: int = 10
     offset: int = 0
-    wanted: Wanted = field(default_factory=Wanted)
+    wanted: Wanted = ANYTHING
     diversity: float = 0.0
     with_terms: bool = False
     as_of_us: int | None = None
@@ -101,9 +105,7 @@ class PairScores:
 class PairExplanation:
     """Why a member is offered a lead now, or why not."""
 
-    shown: bool
-    verdict: Verdict  # KEPT when nothing stands against the pair
-    verdict_text: str  # Chinese, "" when KEPT
+    verdicts: tuple[Verdict, ...]  # every filter that stands against the pair, in their order
     rank: int | None  # 0-based place among the eligible candidates that were ranked
     score: float
     claim_probability: float | None

@@ -128,14 +128,20 @@ class History:
             rows, verdicts = self.base.by_lead_member[part], self.base.by_lead_verdict[part]
         return Seen(rows, verdicts, dict(self.by_lead.get(lead_id, {})))
 
-    def met(self, event: Event, base_member: int, base_lead: int) -> Met:
-        """What the pair of an event had met before it (base rows, -1 unknown to the bundle)."""
-        kinds = {
-            e.kind for e in self.by_member.get(event.member_id, ()) if e.lead_id == event.lead_id
-        }
+    def kinds(
+        self, member_id: str, base_member: int, lead_id: str, base_lead: int
+    ) -> list[EventKind]:
+        """What a pair did, in order (base rows, -1 unknown to the bundle)."""
+        found: list[EventKind] = []
         if base_member >= 0 and base_lead >= 0:
             part = self.base_slice(base_member)
-            kinds |= set(self.base.kind[part][self.base.lead[part] == base_lead].tolist())
+            of_pair = self.base.kind[part][self.base.lead[part] == base_lead]
+            found = [EventKind(kind) for kind in of_pair.tolist()]
+        return found + [e.kind for e in self.by_member.get(member_id, ()) if e.lead_id == lead_id]
+
+    def met(self, event: Event, base_member: int, base_lead: int) -> Met:
+        """What the pair of an event had met before it (base rows, -1 unknown to the bundle)."""
+        kinds = set(self.kinds(event.member_id, base_member, event.lead_id, base_lead))
         return Met(not kinds.isdisjoint(EXPOSURES), EventKind.CLAIMED in kinds)
 
     def base_slice(self, base_member: int) -> slice:

@@ -5,7 +5,7 @@ Nothing here shares code with the service beside the entities and the names of t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from features.entities import Conflict, Event, EventKind, Lead, LeadState, Member, Organization
@@ -97,23 +97,35 @@ class PlainWorld:
 
     def verdict(self, member: Member, lead: Lead, now_us: int) -> Verdict:
         """What the records say of a pair: the first rule that stands against it."""
+        return next(self.standing(member, lead, now_us), Verdict.KEPT)
+
+    def all_verdicts(self, member_id: str, lead_id: str, now_us: int) -> list[Verdict]:
+        """Every rule that stands against a pair, each once; its own past last, latest first."""
+        records = self.standing(self.members[member_id], self.leads[lead_id], now_us)
+        past = [
+            FORBIDS[e.kind]
+            for e in reversed(self.events)
+            if (e.member_id, e.lead_id) == (member_id, lead_id) and e.kind in FORBIDS
+        ]
+        return list(dict.fromkeys([*records, *past]))
+
+    def standing(self, member: Member, lead: Lead, now_us: int) -> Iterator[Verdict]:
+        """What the records say against a pair, rule by rule."""
         over = lead.state is not LeadState.OPEN and lead.close_time_us <= now_us + AHEAD_US
         if over and lead.state is not LeadState.CLAIMED:
-            return Verdict.CLOSED
-        if over or lead.claim_capacity == 0:
-            return Verdict.CAPACITY
+            yield Verdict.CLOSED
+        if (over and lead.state is LeadState.CLAIMED) or lead.claim_capacity == 0:
+            yield Verdict.CAPACITY
         if lead.create_time_us > now_us + AHEAD_US:
-            return Verdict.NOT_YET_CREATED
-        return self._between(member, lead)
-
-    def _between(self, member: Member, lead: Lead) -> Verdict:
+            yield Verdict.NOT_YET_CREATED
         if any(covers(c, lead) for c in self.conflicts.values() if c.member_id == member.member_id):
-            return Verdict.CONFLICT
+            yield Verdict.CONFLICT
         if lead.author_id == member.member_id:
-            return Verdict.AUTHOR
+            yield Verdict.AUTHOR
         if not self.sees(member.organization_id, lead.organization_id):
-            return Verdict.JURISDICTION
-        return Verdict.KEPT if member.active else Verdict.INACTIVE
+            yield Verdict.JURISDICTION
+        if not member.active:
+            yield Verdict.INACTIVE
 
     def sees(self, own: str, other: str) -> bool:
         """Whether members of organization `own` may see leads of `other` ("" for none)."""

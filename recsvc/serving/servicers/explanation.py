@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from recsvc.convert import names, queries, replies, values
 from recsvc.errors import (
@@ -11,8 +11,7 @@ from recsvc.errors import (
     UnknownPushError,
 )
 from recsvc.matching.explain import VERDICT_TEXTS
-from recsvc.matching.pipeline import Pipeline
-from recsvc.matching.queries import ListQuery, PairExplanation, RankedList, Wanted
+from recsvc.matching.queries import ListQuery, PairExplanation, Wanted
 from recsvc.model.verdicts import Verdict
 from recsvc.serving.attribution import Decision, subject_key
 from recsvc.serving.interceptors import current_call
@@ -115,10 +114,12 @@ def _reply(question: _Question, tenant: str) -> pb.ExplainResponse:
     member = names.format_name(tenant, "members", question.member_id)
     lead = names.format_name(tenant, "leads", question.lead_id)
     with naming(member, lead, "pair."):
-        found = pipeline.explain(question.member_id, question.lead_id, question.when_us)
+        found = pipeline.explain(
+            question.member_id, question.lead_id, question.when_us, question.wanted
+        )
     query = ListQuery(count=1, wanted=question.wanted, as_of_us=question.when_us)
     context = pipeline.recommend(question.member_id, query)
-    blocked, rank = _standing(pipeline, question, found, query)
+    blocked, rank = _standing(found)
     return pb.ExplainResponse(
         member=member,
         lead=lead,
@@ -138,32 +139,15 @@ def _reply(question: _Question, tenant: str) -> pb.ExplainResponse:
     )
 
 
-def _standing(
-    pipeline: Pipeline, question: _Question, found: PairExplanation, query: ListQuery
-) -> tuple[list[pb.FilterVerdict], int | None]:
+def _standing(found: PairExplanation) -> tuple[list[pb.FilterVerdict], int | None]:
     """What stands against the pair, or else its 1-based rank."""
-    if found.verdict is not Verdict.KEPT:
-        return [_verdict(found.verdict)], None
-    if question.wanted == Wanted():
-        rank = None if found.rank is None else found.rank + 1
-    else:
-        allowed = question.wanted.candidate_ids
-        only = replace(question.wanted, candidate_ids=(question.lead_id,))
-        listed = allowed is None or question.lead_id in allowed
-        alone = pipeline.recommend(question.member_id, replace(query, wanted=only))
-        if not listed or alone.eligible_count == 0:
-            return [_verdict(Verdict.NOT_ELIGIBLE)], None
-        depth = replace(query, count=queries.MAX_DEPTH)
-        rank = _place(pipeline.recommend(question.member_id, depth), question.lead_id)
-    if rank is None:
+    if found.verdicts:
+        return [_verdict(verdict) for verdict in found.verdicts], None
+    if found.rank is None:
         text = replies.NOT_RETRIEVED_TEXT
         return [pb.FilterVerdict(reason=pb.FILTER_REASON_NOT_RETRIEVED, text=text)], None
-    return [], rank
+    return [], found.rank + 1
 
 
 def _verdict(verdict: Verdict) -> pb.FilterVerdict:
     return pb.FilterVerdict(reason=replies.filter_reason(verdict), text=VERDICT_TEXTS[verdict])
-
-
-def _place(ranked: RankedList, lead_id: str) -> int | None:
-    return next((place for place, item in enumerate(ranked.items, 1) if item.id == lead_id), None)
