@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import typer
 
-from benchmarks import crash, swap, workload
+from benchmarks import claims, crash, swap, workload
 from benchmarks.hotpath import serve
 
-_APPS = (workload.app, crash.app, swap.app, serve.app)
+_APPS = (workload.app, crash.app, claims.app, swap.app, serve.app)
 
 main = typer.Typer(help="Benchmarks of recsvc, and the data they run on.", no_args_is_help=True)
 for _app in _APPS:
