@@ -28,7 +28,8 @@ class RankPlan:
     """What is measured and for how long. `prefix` begins the names of all rows.
 
     `kinds` are of "recommend", "match", "batch". `peer` is the folder of the alternative's factors,
-    None to leave it out; `truth` is None where nobody knows it.
+    None to leave it out; `truth` is None where nobody knows it. `smaller` is another models folder,
+    served beside: what a request costs there is compared.
     """
 
     prefix: str
@@ -38,17 +39,10 @@ class RankPlan:
     seconds: float
     peer: Path | None = None
     truth: Truth | None = None
+    smaller: Path | None = None
 
 
-@dataclass(frozen=True)
-class Ranked:
-    """What was found: the rows, and every round for the report."""
-
-    figures: list[Figure]
-    rounds: Rounds
-
-
-async def measure_ranking(plan: RankPlan, folder: Path, step: Step) -> Ranked:
+async def measure_ranking(plan: RankPlan, folder: Path, step: Step) -> list[Figure]:
     """Starts all contestants on the same bundle and measures them in turn."""
     registry = ModelRegistry(plan.models)
     bundle = registry.load(registry.published() or "")
@@ -74,10 +68,14 @@ async def measure_ranking(plan: RankPlan, folder: Path, step: Step) -> Ranked:
             module, told = "benchmarks.hotpath.peer", (str(plan.models), str(plan.peer))
             address = await stack.enter_async_context(child_server(module, *told))
             askers["peer"] = asker(address)
+        if plan.smaller is not None:
+            other = service(folder / "smaller", plan.smaller)
+            _, address = await stack.enter_async_context(other)
+            askers["smaller"] = asker(address)
         rounds = await interleave(_contestants(plan, askers), plan.rounds, plan.seconds, step)
         step("comparing the lists with the exhaustive ranking")
         quality = await _quality(plan, Snapshot(bundle), askers, step)
-    return Ranked(_figures(plan, rounds, quality), rounds)
+    return _figures(plan, rounds, quality)
 
 
 def _contestants(plan: RankPlan, askers: dict[str, Asker]) -> dict[str, tuple[Call, int]]:
@@ -85,7 +83,7 @@ def _contestants(plan: RankPlan, askers: dict[str, Asker]) -> dict[str, tuple[Ca
     for kind in plan.kinds:
         for callers in CALLERS if kind != "batch" else (1,):
             for who, asker in askers.items():
-                if who != "peer" or kind == "recommend":
+                if who in ("ours", "floor") or kind == "recommend":
                     found[f"{kind}.{who}.{callers}"] = (asker.calls()[kind], callers)
     return found
 
@@ -111,7 +109,7 @@ async def _quality(
     found: dict[str, dict[str, float]] = {}
     if "recommend" in plan.kinds:
         exact = exhaustive(snapshot, members=ids[:_COMPARED])
-        for who in set(askers) - {"floor"}:
+        for who in set(askers) - {"floor", "smaller"}:
             served = await askers[who].lists_of(ids)
             found[who] = {"overlap_at_10": overlap(served, exact)}
             if judge is not None:
@@ -138,6 +136,9 @@ def _figures(plan: RankPlan, rounds: Rounds, quality: dict[str, dict[str, float]
         if plan.truth is not None:
             better = quality["ours"]["ndcg_at_10"] / quality["peer"]["ndcg_at_10"]
             found.append(Figure(f"{name}_ndcg_over_peer", better, "×", quality=both))
+    if plan.smaller is not None:
+        cost = rounds.ratio("recommend.smaller.1", "recommend.ours.1")
+        found.append(_figure(f"{plan.prefix}request_cost", cost, "×", quality["ours"]))
     if "recommend" in plan.kinds:
         ours = quality["ours"]
         found.append(Figure(f"{plan.prefix}overlap_at_10", ours["overlap_at_10"], quality=ours))
@@ -156,7 +157,7 @@ def _kind_figures(
         at = f"{name}_c{callers}"
         found.append(_figure(f"{at}_throughput", rounds.ratio(ours, floor), "of floor", good))
         unit = "members/s" if kind == "batch" else "calls/s"
-        for who in ("ours", "floor", "peer"):
+        for who in ("ours", "floor", "peer", "smaller"):
             told = f"{kind}.{who}.{callers}"
             if told in rounds.found:
                 mine = quality.get(who, {}) if who == "peer" else good if who == "ours" else {}

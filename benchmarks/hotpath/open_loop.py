@@ -1,0 +1,80 @@
+"""Open loops: calls begin at random moments at a given rate, whether or not earlier ones ended."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import grpc
+import numpy as np
+
+from recsvc.client.faults import fault_of
+from recsvc.errors import OverloadedError
+
+
+class Fate(StrEnum):
+    """What became of a call."""
+
+    GOOD = "good"
+    SHED = "shed"  # RESOURCE_EXHAUSTED, with the time to try again
+    LATE = "late"  # its deadline passed
+    WRONG = "wrong"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """One call: when it began (seconds from the start), how long it took, and its fate."""
+
+    begin: float
+    seconds: float
+    fate: Fate
+    text: str = ""
+
+
+async def outcome_of(call: Callable[[], Awaitable[object]], start: float) -> Outcome:
+    """Makes one call."""
+    begin, fate, text = time.perf_counter(), Fate.GOOD, ""
+    try:
+        await call()
+    except grpc.RpcError as failure:
+        fault = fault_of(failure, "service")
+        text = str(fault.error)
+        shed = isinstance(fault.error, OverloadedError) and fault.retry_after_seconds is not None
+        late = failure.code() is grpc.StatusCode.DEADLINE_EXCEEDED
+        fate = Fate.SHED if shed else Fate.LATE if late else Fate.WRONG
+    return Outcome(begin - start, time.perf_counter() - begin, fate, text)
+
+
+async def open_loop(
+    call: Callable[[], Awaitable[object]], per_second: float, seconds: float, seed: int
+) -> list[Outcome]:
+    """Poisson arrivals; returns when every call has ended. Late arrivals are not left out: they
+    begin at once, so that a slow generator does not hide a slow service.
+    """
+    rng = np.random.default_rng(seed)
+    count = int(rng.poisson(per_second * seconds))
+    arrivals = np.sort(rng.uniform(0.0, seconds, count))
+    start = time.perf_counter()
+    running: set[asyncio.Task[Outcome]] = set()
+    ended: list[Outcome] = []
+
+    def keep(task: asyncio.Task[Outcome]) -> None:
+        running.discard(task)
+        ended.append(task.result())
+
+    for arrival in arrivals.tolist():
+        ahead = arrival - (time.perf_counter() - start)
+        if ahead > 0:
+            await asyncio.sleep(ahead)
+        elif len(running) % 16 == 0:
+            await asyncio.sleep(0)  # answers have to be taken, too
+        task = asyncio.create_task(outcome_of(call, start))
+        running.add(task)
+        task.add_done_callback(keep)
+    while running:
+        await asyncio.wait(running)
+        await asyncio.sleep(0)
+    return ended

@@ -1,0 +1,114 @@
+"""Where the time of a request goes, in process: latencies by stage, and growth with the tables."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from benchmarks.hotpath.asking import sample
+from benchmarks.hotpath.grown import grow
+from benchmarks.hotpath.quality import exhaustive, overlap
+from benchmarks.hotpath.worlds import SEED, Step
+from benchmarks.musts import Figure
+from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.queries import ListQuery
+from recsvc.model.bundle import Bundle
+from recsvc.model.snapshot import Snapshot
+from recsvc.model.verdicts import Verdict
+
+_WARM = 20
+_COMPARED = 30
+_GROWTH_ASKED = 200
+
+
+class Stages:
+    """Hears how long each stage took (StageObserver)."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, list[float]] = defaultdict(list)
+
+    def stage(self, name: str, seconds: float) -> None:
+        """One run of a stage."""
+        self.seconds[name].append(seconds)
+
+    def removed(self, verdict: Verdict, count: int) -> None:
+        """Not of interest here."""
+
+
+def measure_stages(bundle: Bundle, count: int, step: Step, series: dict[str, Any]) -> list[Figure]:
+    """p50 and p99 of every stage of `count` requests of each kind, by one thread."""
+    snapshot = Snapshot(bundle)
+    found: list[Figure] = []
+    for kind, ids in (("recommend", bundle.member_ids.ids), ("match", bundle.lead_ids.ids)):
+        step(f"stages of {kind}")
+        asked = sample(ids, count, SEED)
+        stages = Stages()
+        total = _latencies(_asker(kind, Pipeline(snapshot)), asked[:_WARM])
+        total = _latencies(_asker(kind, Pipeline(snapshot, observer=stages)), asked)
+        quality = _overlap(kind, snapshot, asked[:_COMPARED])
+        seconds = {"all": total, **stages.seconds}
+        series[f"stages_{kind}_us"] = {
+            name: [round(1e6 * value, 1) for value in values] for name, values in seconds.items()
+        }
+        for name, values in seconds.items():
+            for percent in (50, 99):
+                value = float(np.percentile(values, percent)) * 1e6
+                row = f"{kind}_stage_{name}_p{percent}"
+                found.append(Figure(row, value, "µs", quality=quality))
+    return found
+
+
+def measure_growth(
+    bundle: Bundle, factors: Sequence[int], step: Step, series: dict[str, Any]
+) -> list[Figure]:
+    """Median latency in process, by how many leads and how many members there are."""
+    members, leads = len(bundle.member_ids), len(bundle.lead_ids)
+    points: list[dict[str, float | str]] = []
+    found = []
+    for kind in ("recommend", "match"):
+        for factor in factors:
+            more = (members, leads * factor) if kind == "recommend" else (members * factor, leads)
+            step(f"growth: {more[0]:,} members, {more[1]:,} leads")
+            grown = bundle if factor == 1 else grow(bundle, *more, SEED)
+            snapshot = Snapshot(grown)
+            ids = grown.member_ids.ids if kind == "recommend" else grown.lead_ids.ids
+            asked = sample(ids, _GROWTH_ASKED, SEED)
+            ask = _asker(kind, Pipeline(snapshot))
+            _latencies(ask, asked[:_WARM])
+            us = 1e6 * float(np.median(_latencies(ask, asked)))
+            quality = _overlap(kind, snapshot, asked[:_COMPARED])
+            points.append({"kind": kind, "members": more[0], "leads": more[1], "us": us, **quality})
+            row = f"growth_{kind}_{more[0]}_members_{more[1]}_leads"
+            found.append(Figure(row, us, "µs", quality=quality))
+    series["growth"] = points
+    return found
+
+
+def _asker(kind: str, pipeline: Pipeline) -> Callable[[str], object]:
+    query = ListQuery(count=10)
+    if kind == "recommend":
+        return lambda member: pipeline.recommend(member, query)
+    return lambda lead: pipeline.match(lead, query)
+
+
+def _latencies(ask: Callable[[str], object], ids: Sequence[str]) -> list[float]:
+    found = []
+    for identifier in ids:
+        begin = time.perf_counter()
+        ask(identifier)
+        found.append(time.perf_counter() - begin)
+    return found
+
+
+def _overlap(kind: str, snapshot: Snapshot, ids: Sequence[str]) -> dict[str, float]:
+    pipeline = Pipeline(snapshot)
+    query = ListQuery(count=10)
+    if kind == "recommend":
+        served = {m: [i.id for i in pipeline.recommend(m, query).items] for m in ids}
+        return {"overlap_at_10": overlap(served, exhaustive(snapshot, members=ids))}
+    served = {x: [i.id for i in pipeline.match(x, query).items] for x in ids}
+    return {"overlap_at_10": overlap(served, exhaustive(snapshot, leads=ids))}
