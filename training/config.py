@@ -51,7 +51,11 @@ class GateConfig:
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """One default for every data set; the trainer chooses models and dimensions from the data."""
+    """One default for every data set; the trainer chooses models and dimensions from the data.
+
+    `left_out`: groups of terms (EXPERTISE, PLACE, …) that the ranker does without, and CONTENT_MAP
+    for leads nobody touched to stay without a vector: to see what a part is worth.
+    """
 
     features: FeatureConfig = field(default_factory=FeatureConfig)
     split: SplitConfig = field(default_factory=SplitConfig)
@@ -61,6 +65,7 @@ class TrainingConfig:
     gate: GateConfig = field(default_factory=GateConfig)
     interest_half_life_days: float = 90.0
     prior_strength: float = 10.0
+    left_out: tuple[str, ...] = ()
     seed: int = 20200101
     threads: int = 2
 

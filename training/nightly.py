@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
+import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
@@ -26,7 +27,7 @@ from features.interest import event_weights
 from recsvc.matching.profile import half_life
 from recsvc.model.bundle import Bundle, Manifest
 from recsvc.model.registry import ModelRegistry
-from recsvc.model.terms import INDEX
+from recsvc.model.terms import FEATURES, INDEX
 from training.assemble_bundle import assemble_bundle
 from training.config import TrainingConfig
 from training.embeddings import Embedding
@@ -62,6 +63,7 @@ from training.state import (
     sample_rows,
 )
 
+CONTENT_MAP = "CONTENT_MAP"
 Progress = Callable[[str], None]
 """Told the name of each stage as it begins."""
 
@@ -157,15 +159,16 @@ class Training:
         """The embedding model for this data, chosen on the early part of the log alone."""
         config = self.config
         weights = event_weights(early, last_time_us(early), half_life(interest_rule(early, config)))
+        content = None if CONTENT_MAP in config.left_out else catalog.content
         model = choose_embedding(
             interactions(early, weights, *catalog.shape),
-            catalog.content,
+            content,
             seed=config.seed,
             threads=config.threads,
         )
 
         def fit(matrix: sparse.csr_matrix) -> Embedding:
-            return model.fit(matrix, catalog.content, seed=config.seed, threads=config.threads)
+            return model.fit(matrix, content, seed=config.seed, threads=config.threads)
 
         return fit
 
@@ -191,6 +194,9 @@ class Training:
         if lesson.kind == "AUTHORED":
             # A lead has one author: nobody is like anybody by what they share, only by their words.
             features[:, INDEX["embedding"]] = 0.0
+        for at, feature in enumerate(FEATURES):
+            if feature.group in config.left_out:
+                features[:, at] = np.nan  # never known: no table is learned for it
         return learn_ranker(pairs, features, groups, config)
 
     def _judge(self, trial: Bundle, early: State, lesson: Lesson, pairs: Pairs) -> Evaluation:
