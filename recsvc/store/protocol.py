@@ -12,6 +12,7 @@ from typing import Protocol
 from features.entities import Conflict, Event, Lead, Member, Organization
 from recsvc.store.claims import ClaimAnswer, ClaimMove, StoredClaim
 from recsvc.store.codec import DELETED, Entity, RecordKind, Tombstone
+from recsvc.store.pushes import AckStatus, LeasedPush, NewPush, Pause, PutStatus, StoredPush
 from recsvc.store.revision import Revision
 from recsvc.store.types import (
     DEFAULT_BUCKETS,
@@ -153,6 +154,92 @@ class Store(Protocol):
 
     def holders(self, tenant: str) -> AsyncGenerator[dict[str, int], None]:
         """How many members hold each lead, for those held by any; in batches."""
+        ...
+
+    async def put_pushes(
+        self, tenant: str, pushes: Sequence[NewPush], token: int, now_us: int
+    ) -> list[PutStatus]:
+        """Put pushes into the outbox, each once, within the caps of their members.
+
+        `token` is the planner's fencing token; raises FencedError when a later one was seen.
+        """
+        ...
+
+    async def join_group(self, tenant: str, group: str) -> None:
+        """Make a group of consumers known: it gets what is not acknowledged, and what comes."""
+        ...
+
+    async def take_pushes(
+        self,
+        tenant: str,
+        group: str,
+        now_us: int,
+        lease_seconds: float,
+        most: int,
+        together: bool = False,
+    ) -> list[LeasedPush]:
+        """Lease due pushes to a consumer, at most `most` a bucket.
+
+        First those whose lease has ended. `together`: with all other due pushes of their members.
+        """
+        ...
+
+    async def return_pushes(self, tenant: str, group: str, due: Sequence[tuple[str, int]]) -> None:
+        """Have leased pushes wait again, each until a time, as if they had not been handed out."""
+        ...
+
+    async def drop_pushes(self, tenant: str, ended: Sequence[tuple[str, str]], now_us: int) -> None:
+        """End pushes that must not be delivered any more: (push id, why)."""
+        ...
+
+    async def ack_pushes(
+        self, tenant: str, group: str, events: Sequence[Event], now_us: int
+    ) -> tuple[list[AckStatus], Revision]:
+        """End pushes as delivered, by their PUSHED events (with push id), recorded once each."""
+        ...
+
+    async def pushes(self, tenant: str, push_ids: Sequence[str]) -> dict[str, StoredPush]:
+        """The pushes that are known, by id."""
+        ...
+
+    def open_pushes(self, tenant: str) -> AsyncGenerator[list[StoredPush], None]:
+        """All pushes that nobody has acknowledged and that were not dropped, in batches."""
+        ...
+
+    async def put_digest(self, tenant: str, digest_id: str, push_ids: Sequence[str]) -> None:
+        """Remember which pushes a digest holds."""
+        ...
+
+    async def digests(self, tenant: str, digest_ids: Sequence[str]) -> dict[str, list[str]]:
+        """The push ids of the digests that are known."""
+        ...
+
+    async def save_plan(self, tenant: str, plan_id: str, pushes: Sequence[NewPush]) -> None:
+        """Write a plan down, before its pushes are put."""
+        ...
+
+    async def open_plans(self, tenant: str) -> list[str]:
+        """Plans that were written down and not closed."""
+        ...
+
+    async def plan_part(self, tenant: str, plan_id: str, number: int) -> list[NewPush]:
+        """The pushes of the 0-based part of a plan, none beyond the last."""
+        ...
+
+    async def close_plan(self, tenant: str, plan_id: str) -> None:
+        """All pushes of a plan are in the outbox."""
+        ...
+
+    async def pause(self, tenant: str, pause: Pause) -> None:
+        """Stop pushes of an organization, or of the whole tenant, until they are resumed."""
+        ...
+
+    async def resume(self, tenant: str, organization_id: str) -> None:
+        """End a pause."""
+        ...
+
+    async def pauses(self, tenant: str) -> dict[str, Pause]:
+        """Who is paused, by organization id ("" for the tenant)."""
         ...
 
     def changes(self, tenant: str, after: Revision) -> AsyncGenerator[ChangeBatch, None]:

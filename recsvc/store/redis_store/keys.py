@@ -86,6 +86,56 @@ class BucketKeys:
         """
         return f"{self.prefix}answer:{lead_id}/{request_id}"
 
+    def push(self, push_id: str) -> str:
+        """Hash: a push, its state and what Explain needs, expiring."""
+        return f"{self.prefix}push:{push_id}"
+
+    def digest(self, digest_id: str) -> str:
+        """The push ids of a digest that was handed out, expiring."""
+        return f"{self.prefix}digest:{digest_id}"
+
+    @property
+    def open_pushes(self) -> str:
+        """Sorted set: push id -> expiry, of pushes that nobody has acknowledged."""
+        return self.prefix + "open"
+
+    @property
+    def push_log(self) -> str:
+        """Sorted set: push id -> when it was put."""
+        return self.prefix + "pushlog"
+
+    @property
+    def push_groups(self) -> str:
+        """Set of the groups of consumers."""
+        return self.prefix + "groups"
+
+    @property
+    def push_fence(self) -> str:
+        """The last fencing token under which pushes were put."""
+        return self.prefix + "pushfence"
+
+    def waiting_pushes(self, group: str) -> str:
+        """Sorted set: push id -> release, of what a group has not fetched."""
+        return f"{self.prefix}waiting:{group}"
+
+    def leased_pushes(self, group: str) -> str:
+        """Sorted set: push id -> end of its lease, of what a group has fetched."""
+        return f"{self.prefix}leased:{group}"
+
+    @property
+    def plans(self) -> str:
+        """Set of the plans that are not all in the outbox."""
+        return self.prefix + "plans"
+
+    def plan(self, plan_id: str) -> str:
+        """List of the parts of a plan, expiring."""
+        return f"{self.prefix}plan:{plan_id}"
+
+    @property
+    def pauses(self) -> str:
+        """Hash: organization id ("" for all) -> who paused its pushes, and why."""
+        return self.prefix + "pauses"
+
     @property
     def activations(self) -> str:
         """List of activation records."""

@@ -10,13 +10,15 @@ from recsvc.store.redis_store.connection import Gateway
 from recsvc.store.redis_store.control import Control
 from recsvc.store.redis_store.durability import check_durability
 from recsvc.store.redis_store.events import Events
+from recsvc.store.redis_store.outbox import Outbox
+from recsvc.store.redis_store.plans import Plans
 from recsvc.store.redis_store.records import Records
 from recsvc.store.redis_store.scripts import Call
 from recsvc.store.redis_store.stream import Stream
 from recsvc.store.types import Durability
 
 
-class RedisStore(Records, Events, Claims, Stream, Control):
+class RedisStore(Records, Events, Claims, Outbox, Plans, Stream, Control):
     """A `recsvc.store.protocol.Store` on a Redis-protocol server.
 
     `url` is one of the forms in recsvc.store.redis_store.urls; a malformed one raises DataError. It

@@ -1,0 +1,91 @@
+"""Plans of pushes on their way into the outbox, and pauses: what concerns a tenant as a whole.
+
+A plan is written down whole before the first of its pushes is put, so that whoever comes after a
+crash completes it instead of planning anew.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from recsvc.store.pushes import NewPush, Pause, Push
+from recsvc.store.redis_store.base import TenantBase, control_keys
+from recsvc.store.redis_store.keys import CONTROL_BUCKET
+from recsvc.store.redis_store.scripts import Call
+
+_PART = 100
+_KEEP_SECONDS = 7 * 86_400
+"""A plan that nobody completed for so long is forgotten: its pushes would be out of date."""
+
+
+class _Row(msgspec.Struct, array_like=True):
+    push: Push
+    detail: bytes
+    week_cap: int
+    day_cap: int
+
+
+_ROWS = msgspec.msgpack.Decoder(list[_Row])
+
+
+class Plans(TenantBase):
+    """The part of the store that keeps plans and pauses."""
+
+    async def save_plan(self, tenant: str, plan_id: str, pushes: Sequence[NewPush]) -> None:
+        """See Store."""
+        await self.open_tenant(tenant)
+        names = control_keys(tenant)
+        key = names.plan(plan_id)
+        rows = [_Row(p.push, p.detail, p.week_cap, p.day_cap) for p in pushes]
+        calls = [
+            Call(CONTROL_BUCKET, ("RPUSH", key, msgspec.msgpack.encode(rows[i : i + _PART])))
+            for i in range(0, len(rows), _PART)
+        ]
+        calls.insert(1, Call(CONTROL_BUCKET, ("EXPIRE", key, _KEEP_SECONDS)))
+        await self._gateway.write(calls)
+        # Only a plan that is whole is one to be completed.
+        await self._gateway.write([Call(CONTROL_BUCKET, ("SADD", names.plans, plan_id))])
+
+    async def open_plans(self, tenant: str) -> list[str]:
+        """See Store."""
+        look = Call(CONTROL_BUCKET, ("SMEMBERS", control_keys(tenant).plans))
+        [found] = await self._gateway.read([look])
+        return sorted(plan_id.decode() for plan_id in found)
+
+    async def plan_part(self, tenant: str, plan_id: str, number: int) -> list[NewPush]:
+        """See Store."""
+        key = control_keys(tenant).plan(plan_id)
+        [part] = await self._gateway.read([Call(CONTROL_BUCKET, ("LINDEX", key, number))])
+        if part is None:
+            return []
+        return [NewPush(r.push, r.detail, r.week_cap, r.day_cap) for r in _ROWS.decode(part)]
+
+    async def close_plan(self, tenant: str, plan_id: str) -> None:
+        """See Store."""
+        names = control_keys(tenant)
+        await self._gateway.write(
+            [
+                Call(CONTROL_BUCKET, ("SREM", names.plans, plan_id)),
+                Call(CONTROL_BUCKET, ("DEL", names.plan(plan_id))),
+            ]
+        )
+
+    async def pause(self, tenant: str, pause: Pause) -> None:
+        """See Store."""
+        await self.open_tenant(tenant)
+        data = msgspec.json.encode(pause)
+        command = ("HSET", control_keys(tenant).pauses, pause.organization_id, data)
+        await self._gateway.write([Call(CONTROL_BUCKET, command)])
+
+    async def resume(self, tenant: str, organization_id: str) -> None:
+        """See Store."""
+        command = ("HDEL", control_keys(tenant).pauses, organization_id)
+        await self._gateway.write([Call(CONTROL_BUCKET, command)])
+
+    async def pauses(self, tenant: str) -> dict[str, Pause]:
+        """See Store."""
+        look = Call(CONTROL_BUCKET, ("HGETALL", control_keys(tenant).pauses))
+        [found] = await self._gateway.read([look])
+        return {k.decode(): msgspec.json.decode(v, type=Pause) for k, v in sorted(found.items())}
