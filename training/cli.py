@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from features.config import FeatureConfig
 from features.errors import RecsvcError
 from training.config import TrainingConfig
 from training.nightly import Training
@@ -37,6 +38,12 @@ def train(
     threads: Annotated[
         int, typer.Option(help="Threads; some models repeat exactly only with 1.")
     ] = TrainingConfig().threads,
+    encoder: Annotated[
+        bool,
+        typer.Option(
+            "--encoder", help="Also read texts with the sentence encoder (the extra `encoder`)."
+        ),
+    ] = False,
 ) -> None:
     """Train a model on a data set and publish it, unless the gate says no.
 
@@ -45,7 +52,8 @@ def train(
     Example: recsvc train --data ./data --models ./models
     """
     console = Console(stderr=True)
-    config = TrainingConfig(seed=seed, threads=threads)
+    features = FeatureConfig(use_encoder=encoder)
+    config = TrainingConfig(features=features, seed=seed, threads=threads)
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=None)
