@@ -151,11 +151,10 @@ def mask_members(
         member_verdicts(members, author, jurisdiction) for _, members in snapshot.members.segments()
     )
     masked = Masked(verdicts)
-    for member_id in snapshot.recusals.by_member:
-        if snapshot.recusals.mask(member_id).covers(key, author, organization):
-            row = snapshot.members.row(member_id)
-            if row >= 0:
-                masked.recuse(row)
+    for member_id in snapshot.recusals.members_of(key, author, organization):
+        row = snapshot.members.row(member_id)
+        if row >= 0:
+            masked.recuse(row)
     if lead_id:
         verdict = Verdict(lead_verdict(leads, local, now_us))
         if verdict is not Verdict.KEPT:

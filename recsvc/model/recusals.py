@@ -49,17 +49,39 @@ class Recusals:
     organizations: OrganizationTree
     by_member: dict[str, dict[str, Conflict]] = field(default_factory=lambda: defaultdict(dict))
     _masks: dict[str, Recusal] = field(default_factory=dict)
+    _of_target: dict[tuple[str, int], set[str]] | None = None
 
     def put(self, conflict: Conflict) -> None:
         """Adds a conflict, or replaces it."""
         self.by_member[conflict.member_id][entity_id(conflict)] = conflict
         self._masks.pop(conflict.member_id, None)
+        self._of_target = None
 
     def delete(self, conflict_id: str) -> None:
         """Forgets a conflict by its record id."""
         member_id = conflict_id.rpartition("~")[0]
         if self.by_member.get(member_id, {}).pop(conflict_id, None) is not None:
             self._masks.pop(member_id, None)
+            self._of_target = None
+
+    def members_of(self, lead_key: int, author_key: int, organization: int) -> set[str]:
+        """Ids of the members who must not be offered a lead with these keys."""
+        if self._of_target is None:
+            self._of_target = self._by_target()
+        found: set[str] = set()
+        for target in (("lead", lead_key), ("author", author_key), ("organization", organization)):
+            found |= self._of_target.get(target, set())
+        return found
+
+    def _by_target(self) -> dict[tuple[str, int], set[str]]:
+        index: dict[tuple[str, int], set[str]] = defaultdict(set)
+        for member_id in self.by_member:
+            recusal = self.mask(member_id)
+            columns = (recusal.lead_keys, recusal.author_keys, recusal.organizations)
+            for kind, keys in zip(("lead", "author", "organization"), columns, strict=True):
+                for key in keys.tolist():
+                    index[kind, key].add(member_id)
+        return dict(index)
 
     def mask(self, member_id: str) -> Recusal:
         """What this member must not be offered."""

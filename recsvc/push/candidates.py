@@ -1,0 +1,169 @@
+"""The members a plan chooses from: for each lead the best eligible ones, by the served ranker.
+
+A rough score of every eligible member (`recsvc.push.rough`) decides whom the ranker looks at; it
+has the ranker's greatest terms, so that the best hundred by the ranker are hardly ever missed. The
+masks are the pipeline's own, applied before the search; probabilities are its calibration.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from recsvc.matching.candidates import best_of, member_query
+from recsvc.matching.filters import Eligibility
+from recsvc.matching.masks import Masked, mask_members
+from recsvc.matching.score import score_pairs
+from recsvc.model.arrays import F32, I64, U8
+from recsvc.model.snapshot import Snapshot
+from recsvc.model.terms import INDEX
+from recsvc.model.verdicts import Verdict
+from recsvc.push.log import PushLog
+from recsvc.push.network import F64
+from recsvc.push.rough import complete, linear_scores, prepare
+
+_BLOCK = 64
+"""Leads looked at together: a block's scores of all members fit the cache a few times over."""
+_POOL = 3
+"""The ranker looks at so many times the wanted number."""
+
+Mask = Callable[[int], Masked]
+
+
+class Pairs(NamedTuple):
+    """n scored pairs, by lead and from likely to unlikely; rows are global."""
+
+    member: I64
+    lead: I64
+    score: F32
+    probability: F64
+    distance_km: F32  # NaN unknown
+
+
+class Candidates(NamedTuple):
+    """The pairs to plan over; how many members were eligible, and free, of each lead asked for."""
+
+    pairs: Pairs
+    eligible: I64
+    free: I64
+
+
+class Pushed(NamedTuple):
+    """Pairs (global rows) that were pushed before, sorted by lead."""
+
+    member: I64
+    lead: I64
+
+    @staticmethod
+    def of(log: PushLog) -> Pushed:
+        """The pairs of a log."""
+        order = np.argsort(log.lead, kind="stable")
+        return Pushed(log.member[order], log.lead[order])
+
+
+class CandidateFinder:
+    """Finds candidates on one snapshot at one instant. `free` says who may get a push at all."""
+
+    def __init__(self, snapshot: Snapshot, now_us: int, free: U8, pushed: Pushed) -> None:
+        """`free` uint8[members], 1 = may get something now."""
+        self._snapshot = snapshot
+        self._now_us = now_us
+        self._free = free
+        self._pushed = pushed
+        self._segments = [
+            (start, prepare(snapshot.bundle, columns))
+            for start, columns in snapshot.members.segments()
+        ]
+
+    def mask(self, lead_row: int, wanted: Eligibility) -> Masked:
+        """The pipeline's masks of one lead (global row)."""
+        columns, local = self._snapshot.leads.locate(lead_row)
+        lead_id = self._snapshot.leads.identifier(lead_row)
+        return mask_members(self._snapshot, columns, local, lead_id, wanted, self._now_us)
+
+    def best(self, leads: I64, wanted: dict[int, Eligibility], count: int) -> Candidates:
+        """The best `count` members of each lead (global rows); `wanted` restricts some leads."""
+        found, eligible, free = [], [], []
+        for block, masks in self._blocks(leads, wanted):
+            eligible += [int(mask.sum()) for mask in masks]
+            usable = [
+                self._usable(int(lead), mask) for lead, mask in zip(block, masks, strict=True)
+            ]
+            free += [int(mask.sum()) for mask in usable]
+            members = self._search(block, usable, count)
+            found.append(self.scored(np.concatenate(members), _repeated(block, members), count))
+        pairs = Pairs(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
+        return Candidates(pairs, np.array(eligible, np.int64), np.array(free, np.int64))
+
+    def everybody(self, lead: int, wanted: Eligibility, count: int) -> Pairs:
+        """All members who may get a lead, the best `count` of them."""
+        usable = self._usable(lead, _kept(self.mask(lead, wanted)))
+        members = np.flatnonzero(usable)
+        return self.scored(members, np.full(len(members), lead, np.int64), count)
+
+    def scored(self, members: I64, leads: I64, count: int) -> Pairs:
+        """Scores pairs of global rows and keeps the best `count` of each lead."""
+        snapshot = self._snapshot
+        scored = score_pairs(
+            snapshot.bundle, snapshot.members, members, snapshot.leads, leads, self._now_us
+        )
+        order = np.lexsort((members, -scored.scores, leads))
+        lead = leads[order]
+        place = np.arange(len(lead)) - np.searchsorted(lead, lead)
+        order = order[place < count]
+        scores = scored.scores[order]
+        km = np.expm1(scored.features[order, INDEX["distance_log_km"]])
+        return Pairs(members[order], leads[order], scores, self._probability(scores), km)
+
+    def _probability(self, scores: F32) -> F64:
+        """Calibrated; a model without exposures in its log has log-odds up to a constant."""
+        calibrated = self._snapshot.bundle.calibration.probability(scores)
+        if calibrated is not None:
+            return np.clip(calibrated.astype(np.float64), 0.0, 1.0)
+        return np.asarray(1.0 / (1.0 + np.exp(-scores.astype(np.float64))))
+
+    def _blocks(self, leads: I64, wanted: dict[int, Eligibility]) -> Iterator[tuple[I64, list[U8]]]:
+        everything = Eligibility()
+        for at in range(0, len(leads), _BLOCK):
+            block = leads[at : at + _BLOCK]
+            yield (
+                block,
+                [_kept(self.mask(lead, wanted.get(lead, everything))) for lead in block.tolist()],
+            )
+
+    def _usable(self, lead: int, kept: U8) -> U8:
+        """Of those whom the masks keep: who is free and was not pushed the lead before."""
+        usable = kept & self._free
+        begin, end = np.searchsorted(self._pushed.lead, [lead, lead + 1])
+        usable[self._pushed.member[begin:end]] = 0
+        return usable
+
+    def _search(self, block: I64, usable: list[U8], count: int) -> list[I64]:
+        found: list[list[I64]] = [[] for _ in block]
+        place = [self._snapshot.leads.locate(int(lead)) for lead in block]
+        model = self._snapshot.bundle.ranker
+        queries = np.stack([member_query(model, columns, local) for columns, local in place])
+        for start, part in self._segments:
+            scores = linear_scores(part, queries)
+            for i, mask in enumerate(usable):
+                rows = np.flatnonzero(mask[start : start + len(part.prior)])
+                if len(rows) > _POOL * count:
+                    complete(scores[i], rows, part, *place[i])
+                    rows = best_of(scores[i], rows, _POOL * count).astype(np.int64)
+                found[i].append(rows + start)
+        return [np.concatenate([np.empty(0, np.int64), *rows]) for rows in found]
+
+
+def _kept(masked: Masked) -> U8:
+    return np.concatenate(
+        [
+            np.empty(0, np.uint8),
+            *((part == Verdict.KEPT).astype(np.uint8) for part in masked.verdicts),
+        ]
+    )
+
+
+def _repeated(block: I64, members: list[I64]) -> I64:
+    return np.repeat(block, [len(rows) for rows in members])
