@@ -17,9 +17,9 @@ from pyarrow import parquet
 
 from features.entities import Lead, LeadState, Member, Organization, Place
 from features.errors import DataError
+from recsvc.store.dataset_columns import schema_of
 from training.logs import iter_leads, iter_members, iter_organizations
 from training.tables.parse import REASON, parse
-from training.tables.records import arrow_schema
 from training.tables.schema import LEADS, TABLES
 
 FIRST_US, LAST_US = -62_135_596_800_000_000, 253_402_300_799_999_999
@@ -192,4 +192,4 @@ def test_what_is_not_given_has_the_default_of_its_entity(tmp_path: Path) -> None
 def test_the_columns_of_a_table_are_the_fields_of_its_entity(table: Any) -> None:
     fields = [field.name for field in table.entity.__dataclass_fields__.values()]
     assert [column.field for column in table.columns] == fields
-    assert arrow_schema(table).names == list(table.names)
+    assert schema_of(table.entity).names == list(table.names)

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import Annotated, Literal, cast
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -31,15 +30,6 @@ _DECODER = msgspec.json.Decoder(list[_PlaceRow])
 def places_from_json(text: str) -> tuple[Place, ...]:
     """Reads places; raises ValueError when the JSON, a kind, coordinate or region code is bad."""
     return tuple(_place(row) for row in _DECODER.decode(text))
-
-
-def places_to_json(places: Sequence[Place]) -> str:
-    """The inverse of `places_from_json`."""
-    rows = [
-        _PlaceRow(cast(_Kind, p.kind), p.latitude, p.longitude, p.region_code or None)
-        for p in places
-    ]
-    return msgspec.json.encode(rows).decode()
 
 
 def are_places(text: str) -> bool:

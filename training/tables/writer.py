@@ -11,9 +11,9 @@ from pyarrow import parquet
 
 from features.entities import Conflict, Event, Lead, Member, Organization
 from features.errors import DataError
+from recsvc.store.dataset_columns import Row, batch_of, schema_of
 from training.tables.batch import BATCH_ROWS
 from training.tables.files import find_files
-from training.tables.records import Entity, arrow_batch, arrow_schema
 from training.tables.schema import (
     CONFLICTS,
     EVENTS,
@@ -40,7 +40,7 @@ def write_dataset(
     the set with two of it.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tables: tuple[tuple[Table, Iterable[Entity]], ...] = (
+    tables: tuple[tuple[Table, Iterable[Row]], ...] = (
         (ORGANIZATIONS, organizations),
         (MEMBERS, members),
         (LEADS, leads),
@@ -56,10 +56,10 @@ def write_dataset(
         _write(target, table, rows)
 
 
-def _write(target: Path, table: Table, rows: Iterable[Entity]) -> None:
+def _write(target: Path, table: Table, rows: Iterable[Row]) -> None:
     passing = target.with_name(f".{target.name}.writing")
     try:
-        with parquet.ParquetWriter(passing, arrow_schema(table), compression="zstd") as writer:
+        with parquet.ParquetWriter(passing, schema_of(table.entity), compression="zstd") as writer:
             for batch in _batches(table, rows):
                 writer.write_batch(batch)
         passing.replace(target)
@@ -67,7 +67,7 @@ def _write(target: Path, table: Table, rows: Iterable[Entity]) -> None:
         passing.unlink(missing_ok=True)
 
 
-def _batches(table: Table, rows: Iterable[Entity]) -> Iterator[pa.RecordBatch]:
+def _batches(table: Table, rows: Iterable[Row]) -> Iterator[pa.RecordBatch]:
     source = iter(rows)
     while chunk := list(islice(source, BATCH_ROWS)):
-        yield arrow_batch(chunk, table)
+        yield batch_of(table.entity, chunk)
