@@ -5,14 +5,12 @@ Pure functions over an EventLog, offline over the whole log and online over one 
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from features.entities import EXPOSURES, DismissReason, EventKind
+from features.entities import DismissReason, EventKind
 from features.events import EventLog
 
 INTEREST_TOPICS = 16
@@ -134,56 +132,3 @@ def _heaviest(starts, indices, values, width):  # type: ignore[no-untyped-def]
                 topics[row, column] = indices[starts[row] + order[column]]
                 kept[row, column] = own[order[column]]
     return topics, kept
-
-
-class ResponseCounts(NamedTuple):
-    """How often pairs were exposed (PUSHED or SHOWN) and answered (CLAIMED); m members, n leads.
-
-    A pair counts once, decayed from its first exposure, and so does the answer to it: a rate is a
-    share of the same pairs. A claim of a pair that was never exposed is no answer; a log without
-    exposures has zeros everywhere.
-    """
-
-    member_exposures: NDArray[np.float32]  # [m]
-    member_claims: NDArray[np.float32]  # [m]
-    lead_exposures: NDArray[np.float32]  # [n]
-    lead_claims: NDArray[np.float32]  # [n]
-
-
-def response_counts(
-    events: EventLog, reference_time_us: int, half_life_days: float, n_members: int, n_leads: int
-) -> ResponseCounts:
-    """Counts of `events`; an infinite half-life gives whole numbers."""
-    pair = events.member.astype(np.int64) * n_leads + events.lead
-    exposed = (events.lead >= 0) & np.isin(events.kind, np.array(sorted(EXPOSURES), np.uint8))
-    # The log is in order of time, so the first place of a pair is its first exposure.
-    pairs, first = np.unique(pair[exposed], return_index=True)
-    worth = decay(events.time_us[exposed][first], reference_time_us, half_life_days)
-    claimed = pair[(events.lead >= 0) & (events.kind == EventKind.CLAIMED)]
-    answered = worth * np.isin(pairs, claimed)
-    member, lead = pairs // max(n_leads, 1), pairs % max(n_leads, 1)
-    return ResponseCounts(
-        _sums(member, worth, n_members),
-        _sums(member, answered, n_members),
-        _sums(lead, worth, n_leads),
-        _sums(lead, answered, n_leads),
-    )
-
-
-def smoothed_logit(
-    claims: NDArray[np.float32],
-    exposures: NDArray[np.float32],
-    prior_rate: float,
-    prior_strength: float,
-) -> NDArray[np.float32]:
-    """Log-odds (float32[n]) of an answer, pulled to `prior_rate` as by `prior_strength` exposures.
-
-    prior_rate lies strictly between 0 and 1, prior_strength is above 0.
-    """
-    answered = claims + prior_rate * prior_strength
-    ignored = exposures - claims + (1.0 - prior_rate) * prior_strength
-    return np.log(answered / ignored).astype(np.float32)
-
-
-def _sums(rows: NDArray[np.int64], values: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    return np.bincount(rows, weights=values, minlength=count).astype(np.float32)

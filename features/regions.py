@@ -23,21 +23,6 @@ CODE_DIGITS = 12
 LEVEL_DIGITS = (2, 4, 6, 9)
 """How many digits name a province, a city, a county, a town."""
 
-_PLACEHOLDERS = frozenset({"市辖区", "县", "省直辖县级行政区划", "自治区直辖县级行政区划"})
-"""Names that only fill a level (北京市 · 市辖区 · 东城区) and that nobody says."""
-
-_SUFFIXES = (
-    "省",
-    "市",
-    "区",
-    "县",
-    "自治区",
-    "壮族自治区",
-    "回族自治区",
-    "维吾尔自治区",
-    "特别行政区",
-)
-
 
 @dataclass(frozen=True, slots=True)
 class Region:
@@ -92,10 +77,6 @@ class RegionTable:
 
     def __init__(self, regions: Mapping[str, Region]) -> None:
         self._regions = dict(regions)
-        self._by_name: dict[str, list[str]] = {}
-        for code in sorted(self._regions):
-            for name in self._names(code):
-                self._by_name.setdefault(name, []).append(code)
 
     @classmethod
     def load(cls) -> RegionTable:
@@ -131,11 +112,6 @@ class RegionTable:
         region = self._nearest(normalise(code))
         return region.name if region else ""
 
-    def full_name(self, code: str) -> str:
-        """湖南省长沙市岳麓区 for 430104; levels that only fill a gap are left out."""
-        region = self._nearest(normalise(code))
-        return self._spell(region.code) if region else ""
-
     def centroid(self, code: str) -> tuple[float, float] | None:
         """(latitude, longitude) in degrees, of the nearest ancestor that has them, or None."""
         for candidate in _ancestors(normalise(code)):
@@ -148,24 +124,6 @@ class RegionTable:
         """int32[4], see `level_codes`; a code needs not be in the table."""
         return np.array(level_codes(code), np.int32)
 
-    def find(self, name: str) -> tuple[str, ...]:
-        """Codes (12 digits, ascending) of that name, full name, or either without its suffix."""
-        return tuple(self._by_name.get(name.strip(), ()))
-
     def _nearest(self, full: str) -> Region | None:
         found = (self._regions.get(candidate) for candidate in _ancestors(full))
         return next((region for region in found if region), None)
-
-    def _spell(self, code: str) -> str:
-        chain = [self._regions.get(candidate) for candidate in _ancestors(code)]
-        own, *above = [region.name for region in chain if region]
-        return "".join([*(name for name in reversed(above) if name not in _PLACEHOLDERS), own])
-
-    def _names(self, code: str) -> set[str]:
-        """Everything that somebody may call this region."""
-        names = {self._regions[code].name, self._spell(code)}
-        for name in tuple(names):
-            for suffix in _SUFFIXES:
-                if name.endswith(suffix) and len(name) - len(suffix) >= 2:
-                    names.add(name[: -len(suffix)])
-        return names

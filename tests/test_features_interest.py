@@ -6,8 +6,6 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from features.entities import DismissReason, EventKind
 from features.events import EventLog
@@ -16,8 +14,6 @@ from features.interest import (
     event_weights,
     interest_text,
     interest_topics,
-    response_counts,
-    smoothed_logit,
 )
 
 DAY_US = 86_400_000_000
@@ -101,51 +97,3 @@ def test_leads_without_topics_and_an_empty_log_give_no_interest() -> None:
     empty = EventLog.empty()
     no_weights = np.zeros(0, np.float32)
     assert not interest_text(empty, no_weights, np.ones((3, 4), np.float32), 2).any()
-
-
-def test_an_exposure_counts_once_a_pair_and_a_claim_without_one_is_no_answer() -> None:
-    events = log(
-        (0, 0, EventKind.PUSHED, 0),
-        (0, 0, EventKind.SHOWN, 5),
-        (0, 0, EventKind.CLAIMED, 6),
-        (0, 1, EventKind.PUSHED, 10),
-        (1, 1, EventKind.CLAIMED, 10),
-    )
-    plain = response_counts(events, 10 * DAY_US, math.inf, 2, 2)
-    assert plain.member_exposures.tolist() == [2.0, 0.0]
-    assert plain.member_claims.tolist() == [1.0, 0.0]
-    assert plain.lead_exposures.tolist() == [1.0, 1.0]
-    assert plain.lead_claims.tolist() == [1.0, 0.0]
-    faded = response_counts(events, 10 * DAY_US, 10.0, 2, 2)
-    assert faded.member_exposures.tolist() == [1.5, 0.0]
-    assert faded.member_claims.tolist() == [0.5, 0.0]
-
-
-kinds = st.sampled_from([EventKind.PUSHED, EventKind.SHOWN, EventKind.CLAIMED, EventKind.OPENED])
-event_rows = st.lists(
-    st.tuples(st.integers(0, 3), st.integers(-1, 3), kinds, st.integers(0, 9)), max_size=40
-)
-
-
-@settings(max_examples=60, deadline=None)
-@given(event_rows, st.sampled_from([math.inf, 3.0]))
-def test_answers_never_exceed_exposures_and_both_sides_agree(
-    rows: list[tuple[int, int, EventKind, int]], half_life_days: float
-) -> None:
-    counts = response_counts(log(*rows), 9 * DAY_US, half_life_days, 4, 4)
-    assert (counts.member_claims <= counts.member_exposures + 1e-6).all()
-    assert (counts.lead_claims <= counts.lead_exposures + 1e-6).all()
-    np.testing.assert_allclose(counts.member_claims.sum(), counts.lead_claims.sum(), rtol=1e-5)
-    np.testing.assert_allclose(counts.member_exposures.sum(), counts.lead_exposures.sum(), 1e-5)
-    expected = {(m, n) for m, n, kind, _ in rows if n >= 0 and kind in (1, 2)}
-    if half_life_days == math.inf:
-        assert counts.lead_exposures.sum() == len(expected)
-
-
-def test_smoothed_logit_is_the_prior_without_data_and_the_rate_with_much() -> None:
-    logit = smoothed_logit(
-        np.array([0, 0, 900], np.float32), np.array([0, 50, 1000], np.float32), 0.1, 10.0
-    )
-    assert logit[0] == pytest.approx(math.log(0.1 / 0.9))
-    assert logit[1] < logit[0] < logit[2]
-    assert logit[2] == pytest.approx(math.log(9.0), abs=0.1)
