@@ -25,7 +25,7 @@ from recsvc.model.arrays import F32, U8
 from recsvc.model.bundle import Bundle
 from recsvc.model.index import IndexConfig, VectorIndex
 from recsvc.model.snapshot import lead_search_vectors, member_search_vectors
-from recsvc.model.terms import INDEX
+from recsvc.model.terms import FEATURE_NAMES, INDEX, OF_LEAD, OF_MEMBER
 from training.defaults import default_ranker
 
 NOWHERE = np.full(4, np.nan, np.float32)
@@ -105,10 +105,10 @@ def prior_of(bundle: Bundle, names: Sequence[str], side: str) -> F32:
 
 def test_the_priors_are_the_terms_of_one_side() -> None:
     bundle = shared_bundle()
-    own = ("age_log_hours", "urgency", "lead_appeal", "lead_popularity")
+    own = tuple(FEATURE_NAMES[at] for at in OF_LEAD)
     prior = lead_prior(bundle, bundle.leads, NOW_US)
     np.testing.assert_allclose(prior, prior_of(bundle, own, "lead"), atol=1e-5)
-    mine = ("willingness", "exposures_log")
+    mine = tuple(FEATURE_NAMES[at] for at in OF_MEMBER)
     prior = member_prior(bundle, bundle.members)
     np.testing.assert_allclose(prior, prior_of(bundle, mine, "member"), atol=1e-5)
 

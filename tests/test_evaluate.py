@@ -31,7 +31,8 @@ from training.evaluate import (
     evaluate_choices,
     evaluate_exposures,
 )
-from training.examples import Pairs, features_of
+from training.examples import features_of
+from training.exposures import Pairs
 
 CONFIG = GateConfig()
 BY_EMBEDDING = single_feature_model(INDEX["embedding"], FEATURE_COUNT)

@@ -24,13 +24,12 @@ from recsvc.model.terms import FEATURE_COUNT, INDEX
 from training.config import ExampleConfig, SplitConfig
 from training.examples import (
     CHOICES,
-    Pairs,
     chosen_pairs,
-    exposed_pairs,
     features_of,
     with_negatives,
     with_other_members,
 )
+from training.exposures import Pairs, exposed_pairs
 from training.split import split_log
 from training.state import State, learn_state
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import functools
+import itertools
+
 import numpy as np
 import pytest
 from support.worlds import NOW_US, make_event, tiny_dataset, tiny_events, tiny_state
 
-from features.entities import EXPOSURES, Event, EventKind
+from features.entities import Event, EventKind
 from features.vocabulary import Vocabulary
 from recsvc.model.history import VERDICT_OF_KIND, History, Met, group_events
 from recsvc.model.verdicts import Verdict
@@ -81,32 +84,43 @@ def test_an_event_without_a_lead_says_nothing_about_leads() -> None:
 def test_what_a_pair_has_met(since: bool) -> None:
     """The same answer whether the events are in the bundle or came since."""
     data = tiny_dataset()
-    known: dict[tuple[str, str], set[EventKind]] = {}
+    known: dict[tuple[str, str], Met] = {}
     for event in tiny_events():
-        known.setdefault((event.member_id, event.lead_id), set()).add(event.kind)
+        pair = event.member_id, event.lead_id
+        known[pair] = known.get(pair, Met()).after(event)
     history = History(tiny_state().history)
     if since:
         nothing = np.zeros(0, np.int32)
-        empty = nothing.astype(np.uint8)
-        history = History(
-            group_events(nothing, nothing, empty, empty, nothing.astype(np.int64), 0, 0)
-        )
+        empty, times = nothing.astype(np.uint8), nothing.astype(np.int64)
+        history = History(group_events(nothing, nothing, empty, empty, times, nothing, 0, 0))
         for event in tiny_events():
             history.add(event)
+    assert any(met.claimed and met.exposed for met in known.values())
     for member_id in data.member_ids.ids[:8]:
         for lead_id in data.lead_ids:
-            kinds = known.get((member_id, lead_id), set())
-            expected = Met(bool(kinds & EXPOSURES), EventKind.CLAIMED in kinds)
             rows = (-1, -1) if since else (IDS[0].row(member_id), IDS[1].row(lead_id))
             event = Event(EventKind.OPENED, NOW_US, member_id, lead_id)
-            assert history.met(event, *rows) == expected
+            assert history.met(event, *rows) == known.get((member_id, lead_id), Met())
+
+
+def test_what_a_pair_has_met_does_not_depend_on_the_order() -> None:
+    pair = "m1", "l1"
+    events = [
+        Event(EventKind.SHOWN, 50, *pair, position=3),
+        Event(EventKind.PUSHED, 40, *pair),
+        Event(EventKind.CLAIMED, 60, *pair),
+        Event(EventKind.CLAIMED, 55, *pair),
+        Event(EventKind.DISMISSED, 70, *pair),
+    ]
+    for order in itertools.permutations(events):
+        found = functools.reduce(Met.after, order, Met())
+        assert found == Met(40, 0, True, 60, True)
 
 
 def test_a_log_without_events_forbids_nothing() -> None:
     none = np.zeros(0, np.int32)
-    base = group_events(
-        none, none, none.astype(np.uint8), none.astype(np.uint8), none.astype(np.int64), 2, 3
-    )
+    empty = none.astype(np.uint8)
+    base = group_events(none, none, empty, empty, none.astype(np.int64), none, 2, 3)
     assert base.member_start.tolist() == [0, 0, 0]
     assert base.lead_start.tolist() == [0, 0, 0, 0]
     history = History(base)

@@ -11,7 +11,8 @@ from support.worlds import CONFIG, random_pairs, tiny_state
 from recsvc.model.additive import additive_scores, additive_terms
 from recsvc.model.arrays import F32
 from recsvc.model.terms import FEATURE_COUNT, INDEX
-from training.examples import Pairs, features_of
+from training.examples import features_of
+from training.exposures import Pairs
 from training.learn import FEWEST_POSITIVES, learn_ranker, teach_mask
 from training.metrics import auc
 

@@ -20,7 +20,7 @@ from recsvc.model.bundle import MANIFEST, read_manifest
 from recsvc.model.registry import ModelRegistry
 from recsvc.model.snapshot import Snapshot
 from training.config import TrainingConfig
-from training.examples import Pairs
+from training.exposures import Pairs
 from training.learn import Learned
 from training.logs import DataSet, write_dataset
 from training.nightly import REVISION_FILE, Lesson, Training

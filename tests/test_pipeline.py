@@ -19,7 +19,9 @@ from recsvc.matching.pipeline import Pipeline, PipelineConfig, now_us
 from recsvc.matching.queries import Item, ListQuery, RankedList, ServingMode, Wanted
 from recsvc.model.additive import Calibration
 from recsvc.model.snapshot import Snapshot
+from recsvc.model.terms import FEATURE_COUNT
 from recsvc.model.verdicts import Verdict
+from training.defaults import default_ranker
 
 MEMBERS = ("m0", "m3", "m12", "m17", "m38")
 LEADS = ("l9", "l16", "l57", "l78")
@@ -161,7 +163,9 @@ def test_a_draft_leaves_no_trace(pipeline: Pipeline) -> None:
     assert (len(snapshot.leads), snapshot.organizations.ids) == before
 
 
-def test_with_nothing_but_a_place_the_nearest_come_first(pipeline: Pipeline) -> None:
+def test_with_nothing_but_a_place_the_nearest_come_first() -> None:
+    ranker = default_ranker(np.empty((0, FEATURE_COUNT), np.float32))
+    pipeline = pipeline_of(Snapshot(replace(tiny_bundle(), ranker=ranker)))
     answer = pipeline.match(Lead("", latitude=28.2, longitude=112.95), ListQuery(count=8))
     known = [item.distance_km for item in answer.items]
     assert all(km is not None for km in known)

@@ -6,28 +6,41 @@ import math
 from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 from support.worlds import NOW_US, random_pairs, tiny_dataset, tiny_state
 
 from features.entities import Lead, Member
+from features.willingness import SLOTS
 from recsvc.model.arrays import F32, LeadColumns, MemberColumns, Widths, empty_leads, empty_members
 from recsvc.model.terms import (
     FEATURE_COUNT,
     FEATURE_NAMES,
     FEATURES,
     INDEX,
+    OF_LEAD,
+    OF_MEMBER,
     TermContext,
+    lead_features,
+    member_features,
     nearest_place_km,
     pair_features,
-    smoothed_logit,
 )
 from training.examples import features_of
 from training.state import State
 
 GROUPS = {"EXPERTISE", "PLACE", "INTEREST", "FRESHNESS", "URGENCY", "WILLINGNESS", "APPEAL"}
 Array = NDArray[Any]
-NOTHING = TermContext(np.zeros((0, 0), np.float32), -2.0, -1.0, 10.0, 10.0)
+NOTHING = TermContext(
+    np.zeros((0, 0), np.float32),
+    base_logit=-2.0,
+    slots=np.zeros(SLOTS, np.float32),
+    member_precision=0.1,
+    lead_precision=0.25,
+    audience_mean=1.5,
+    appeal_weights=np.zeros(3, np.float32),
+    appeal_bias=0.0,
+    counted_until_us=0,
+)
 
 
 def overlap(own: Array, own_weights: Array, topics: Array, weights: Array) -> float:
@@ -60,10 +73,24 @@ def shared_levels(places: Array, region: Array) -> float:
     return float(max(found)) if found else math.nan
 
 
-def logit(hits: float, trials: float, prior: float, strength: float) -> float:
-    rate = 1.0 / (1.0 + math.exp(-prior))
-    p = (min(hits, trials) + rate * strength) / (trials + strength)
-    return math.log(p / (1.0 - p))
+def moved(value: float, total: float, curvature: float) -> float:
+    return value + max(-2.0, min(2.0, total / curvature))
+
+
+def answered(mem: MemberColumns, m: int, topics: Array, weights: Array) -> float:
+    """Newton steps of the effects of the topics, from nothing, with a standard normal prior."""
+    own = {
+        int(t): float(s) / (1.0 + float(k))
+        for t, s, k in zip(
+            mem.answer_topics[m],
+            mem.answer_topic_sums[m],
+            mem.answer_topic_information[m],
+            strict=True,
+        )
+        if t >= 0
+    }
+    named = [(int(t), float(w)) for t, w in zip(topics, weights, strict=True) if t >= 0]
+    return sum(w * own.get(t, 0.0) for t, w in named) if own and named else math.nan
 
 
 def slow(state: State, m: int, j: int, now_us: int) -> dict[str, float]:
@@ -94,19 +121,32 @@ def slow(state: State, m: int, j: int, now_us: int) -> dict[str, float]:
         "same_organization": float(orgs[0] == orgs[1]) if min(orgs) >= 0 else math.nan,
         "age_log_hours": math.log1p(max(0.0, (now_us - created) / 3.6e9)) if created else math.nan,
         "urgency": float(lead.urgency[j]),
-        "willingness": logit(
-            float(mem.claims[m]),
-            float(mem.exposures[m]),
-            context.member_rate_logit,
-            context.member_prior_strength,
-        ),
+        "willingness": moved(
+            float(mem.willingness[m]),
+            float(mem.willingness_moved[m]),
+            float(mem.willingness_information[m]) + context.member_precision,
+        )
+        if mem.answers[m]
+        else math.nan,
         "exposures_log": math.log1p(float(mem.exposures[m])),
-        "lead_appeal": logit(
-            float(lead.claims[j]),
-            float(lead.exposures[j]),
-            context.lead_rate_logit,
-            context.lead_prior_strength,
-        ),
+        "audience_met": (float(mem.audience_met[m]) + 3.0 * context.audience_mean)
+        / (float(mem.answers[m]) + 3.0)
+        if mem.answers[m]
+        else math.nan,
+        "appeal_met": float(mem.appeal_met[m]) / (float(mem.answers[m]) + 1.0)
+        if mem.answers[m]
+        else math.nan,
+        "answer_topics": answered(mem, m, topics, weights),
+        "answer_text": float(mem.answer_text[m] @ lead.text[j]),
+        "lead_appeal": moved(
+            float(lead.appeal[j]),
+            float(lead.appeal_moved[j]),
+            float(lead.appeal_information[j]) + context.lead_precision,
+        )
+        if lead.appeal_information[j] > 0
+        else math.nan,
+        "content_appeal": float(lead.text[j] @ context.appeal_weights) + context.appeal_bias,
+        "lead_exposures_log": math.log1p(float(lead.exposures[j])),
         "lead_popularity": math.log1p(float(lead.events[j])),
     }
 
@@ -146,11 +186,10 @@ def test_features_mean_what_their_names_say() -> None:
 def test_of_nobody_and_nothing_only_the_counters_are_known() -> None:
     features = features_of_nobody()[0]
     known = {name for name, x in zip(FEATURE_NAMES, features, strict=True) if not np.isnan(x)}
-    always = {"embedding", "expertise_text", "interest_text", "urgency"}
-    counted = {"willingness", "exposures_log", "lead_appeal", "lead_popularity"}
+    always = {"embedding", "expertise_text", "interest_text", "urgency", "answer_text"}
+    counted = {"exposures_log", "lead_exposures_log", "lead_popularity", "content_appeal"}
     assert known == always | counted
-    assert features[INDEX["willingness"]] == pytest.approx(-2.0, abs=1e-5)
-    assert features[INDEX["lead_appeal"]] == pytest.approx(-1.0, abs=1e-5)
+    assert features[INDEX["exposures_log"]] == features[INDEX["lead_popularity"]] == 0.0
 
 
 def test_no_pairs_give_no_rows() -> None:
@@ -167,12 +206,17 @@ def test_a_lead_of_the_future_has_age_zero() -> None:
     assert found[0, INDEX["age_log_hours"]] == 0.0
 
 
-def test_more_answers_than_questions_still_give_a_finite_rate() -> None:
-    hits, trials = np.array([5.0, 0.0, 1e9], np.float32), np.array([2.0, 0.0, 1e9], np.float32)
-    found = smoothed_logit(hits, trials, -3.0, 4.0)
-    assert np.isfinite(found).all()
-    assert found[1] == pytest.approx(-3.0, abs=1e-5)
-    assert found[0] == pytest.approx(logit(2.0, 2.0, -3.0, 4.0), abs=1e-5)
+def test_features_of_one_side_are_those_of_the_pair() -> None:
+    """What the candidate sources order by is what the ranker reads."""
+    state = tiny_state()
+    pairs = random_pairs(state, 200, seed=8)
+    whole = features_of(state, pairs)
+    of_lead = lead_features(state.leads, NOW_US, state.context)[pairs.lead]
+    of_member = member_features(state.members, state.context)[pairs.member]
+    np.testing.assert_array_equal(of_lead[:, OF_LEAD], whole[:, OF_LEAD])
+    np.testing.assert_array_equal(of_member[:, OF_MEMBER], whole[:, OF_MEMBER])
+    for part, columns in ((of_lead, OF_LEAD), (of_member, OF_MEMBER)):
+        assert np.isnan(np.delete(part, columns, axis=1)).all()
 
 
 def test_the_nearest_of_no_places_is_unknown() -> None:

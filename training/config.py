@@ -25,6 +25,21 @@ class SplitConfig:
 
 
 @dataclass(frozen=True)
+class AnswerConfig:
+    """Prior standard deviations (log-odds) of willingness and appeal, and of appeal from words.
+
+    Willing members are far apart (bytecup2016: most take nothing, some nearly all), hence the wide
+    prior. `content_ridge` weighs against leads, each worth up to `most_information`.
+    """
+
+    willingness_deviation: float = 4.0
+    appeal_deviation: float = 2.0
+    content_ridge: float = 5.0
+    most_information: float = 5.0
+    fewest_leads: int = 50
+
+
+@dataclass(frozen=True)
 class ExampleConfig:
     """Examples for the ranker: at most so many logged pairs, members to ask for negatives, and
     negatives a member (or lead), of which the good ones come from a pool of candidates."""
@@ -61,10 +76,10 @@ class TrainingConfig:
     split: SplitConfig = field(default_factory=SplitConfig)
     examples: ExampleConfig = field(default_factory=ExampleConfig)
     ranker: RankerConfig = field(default_factory=RankerConfig)
+    answers: AnswerConfig = field(default_factory=AnswerConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     gate: GateConfig = field(default_factory=GateConfig)
     interest_half_life_days: float = 90.0
-    prior_strength: float = 10.0
     left_out: tuple[str, ...] = ()
     seed: int = 20200101
     threads: int = 2

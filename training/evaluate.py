@@ -17,7 +17,7 @@ from recsvc.model.snapshot import Snapshot
 from recsvc.store.codec import decode_entity
 from training.assemble_bundle import as_all_open
 from training.config import GateConfig
-from training.examples import MICROSECONDS_PER_DAY, Pairs
+from training.exposures import MICROSECONDS_PER_DAY, Pairs
 from training.intervals import bootstrap_mean
 from training.metrics import (
     auc,

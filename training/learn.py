@@ -12,7 +12,7 @@ from recsvc.model.arrays import F32, I32
 from training.calibrate import fit_calibration
 from training.config import TrainingConfig
 from training.defaults import default_ranker
-from training.examples import Pairs
+from training.exposures import Pairs
 from training.ranker import fit_additive
 from training.split import halves
 

@@ -39,13 +39,12 @@ from training.evaluate import (
     evaluate_exposures,
 )
 from training.examples import (
-    Pairs,
     chosen_pairs,
-    exposed_pairs,
     features_of,
     with_negatives,
     with_other_members,
 )
+from training.exposures import Pairs, exposed_pairs
 from training.gate import gate_checks
 from training.learn import Learned, learn_ranker, teach_mask
 from training.logs import DataSet, read_dataset

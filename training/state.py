@@ -22,6 +22,7 @@ from features.interest import (
     interest_text,
     interest_topics,
 )
+from features.willingness import slot_of
 from recsvc.matching.profile import half_life, pair_strength
 from recsvc.model.arrays import (
     F32,
@@ -36,8 +37,10 @@ from recsvc.model.bundle import InterestRule
 from recsvc.model.history import BaseHistory, group_events
 from recsvc.model.organizations import OrganizationTree
 from recsvc.model.terms import TermContext
+from training.answers import learn_answers
 from training.config import TrainingConfig
 from training.embeddings import Embedding
+from training.exposures import exposed_pairs
 from training.logs import DataSet
 from training.split import ANSWERS, SHOWN, pair_hash
 
@@ -124,11 +127,14 @@ def learn_state(catalog: Catalog, events: EventLog, fit: Fit, config: TrainingCo
     )
     _count(events, members, leads)
     _fill_activity(events, weights, members, leads)
-    context = TermContext(
+    context = learn_answers(
+        exposed_pairs(events, leads.capacity_left, config.split),
+        members,
+        leads,
         _sector_topics(events, weights, members, leads, catalog.space),
-        *_prior_logits(members, leads),
-        config.prior_strength,
-        config.prior_strength,
+        half_life(rule),
+        config.split.attribution_days,
+        config.answers,
     )
     history = group_events(
         events.member,
@@ -136,6 +142,7 @@ def learn_state(catalog: Catalog, events: EventLog, fit: Fit, config: TrainingCo
         events.kind,
         events.reason,
         events.time_us,
+        slot_of(events.position),
         member_count,
         lead_count,
     )
@@ -192,13 +199,6 @@ def _fill_activity(
         leads.latitude_rad,
         leads.longitude_rad,
     )
-
-
-def _prior_logits(members: MemberColumns, leads: LeadColumns) -> tuple[float, float]:
-    total = float(members.exposures.sum())
-    rate = (float(members.claims.sum()) + 1.0) / (total + 10.0)
-    logit = float(np.log(rate / (1.0 - rate)))
-    return logit, logit
 
 
 def _sector_topics(

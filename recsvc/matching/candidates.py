@@ -16,7 +16,7 @@ from recsvc.model.additive import AdditiveModel, additive_terms
 from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
 from recsvc.model.index import VectorIndex, exact_search
-from recsvc.model.terms import FEATURE_COUNT, INDEX, MICROSECONDS_PER_HOUR, smoothed_logit
+from recsvc.model.terms import INDEX, OF_LEAD, OF_MEMBER, lead_features, member_features
 
 
 @dataclass(frozen=True)
@@ -116,39 +116,14 @@ def best_of(scores: F32, rows: I64, count: int) -> I32:
 
 def lead_prior(bundle: Bundle, leads: LeadColumns, now_us: int) -> F32:
     """The part of the score (float32[n]) that is the same for every member."""
-    features = np.full((len(leads.alive), FEATURE_COUNT), np.nan, np.float32)
-    age = np.maximum(0.0, (now_us - leads.create_time_us) / MICROSECONDS_PER_HOUR)
-    context = bundle.context
-    own = {
-        "age_log_hours": np.where(leads.create_time_us == 0, np.nan, np.log1p(age)),
-        "urgency": leads.urgency,
-        "lead_appeal": smoothed_logit(
-            leads.claims, leads.exposures, context.lead_rate_logit, context.lead_prior_strength
-        ),
-        "lead_popularity": np.log1p(leads.events),
-    }
-    return _prior(bundle, features, own)
+    return _sum_of(bundle, lead_features(leads, now_us, bundle.context), OF_LEAD)
 
 
 def member_prior(bundle: Bundle, members: MemberColumns) -> F32:
     """The part of the score (float32[n]) that is the same for every lead."""
-    features = np.full((len(members.alive), FEATURE_COUNT), np.nan, np.float32)
-    context = bundle.context
-    own = {
-        "willingness": smoothed_logit(
-            members.claims,
-            members.exposures,
-            context.member_rate_logit,
-            context.member_prior_strength,
-        ),
-        "exposures_log": np.log1p(members.exposures),
-    }
-    return _prior(bundle, features, own)
+    return _sum_of(bundle, member_features(members, bundle.context), OF_MEMBER)
 
 
-def _prior(bundle: Bundle, features: F32, own: dict[str, F32]) -> F32:
-    columns = [INDEX[name] for name in own]
-    for column, values in zip(columns, own.values(), strict=True):
-        features[:, column] = values
+def _sum_of(bundle: Bundle, features: F32, columns: tuple[int, ...]) -> F32:
     total: F32 = additive_terms(bundle.ranker, features)[:, columns].sum(axis=1)
     return total

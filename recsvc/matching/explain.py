@@ -130,8 +130,7 @@ def _text(group: str, pair: Pair, space: FeatureSpace) -> str:
         case "WILLINGNESS":
             return _willingness(pair)
         case "APPEAL":
-            count = round(math.expm1(_value(pair, "lead_popularity")))
-            return f"已有{count}人次参与此线索" if count > 0 else ""
+            return _appeal(pair)
         case _:
             return ""
 
@@ -162,6 +161,15 @@ def _expertise(pair: Pair, space: FeatureSpace) -> str:
 def _interest(pair: Pair, space: FeatureSpace) -> str:
     own = pair.members.interest_topics[pair.member_row]
     shared = _shared_topics(own, pair.leads.topics[pair.lead_row], space)
+    strongest = _strongest(
+        pair, "interest_topics", "interest_text", "embedding", "answer_topics", "answer_text"
+    )
+    if strongest in ("answer_topics", "answer_text"):
+        answered = _answered_topics(pair, space)
+        if answered:
+            return f"{pair.you}较常领办收到的“{answered}”类线索"
+        if pair.members.claims[pair.member_row] > 0.0 and _value(pair, "answer_text") > 0.0:
+            return f"与{pair.you}领办意愿较高的线索内容相近"
     if shared and _strongest(pair, "interest_topics", "embedding") == "interest_topics":
         return f"{pair.you}参与过“{shared}”类线索"
     if _strongest(pair, "interest_text", "embedding") == "interest_text":
@@ -169,6 +177,21 @@ def _interest(pair: Pair, space: FeatureSpace) -> str:
     if pair.members.events[pair.member_row] > 0.0:
         return f"与{pair.you}参与过的线索相似"
     return "其他委员较多参与此类线索"
+
+
+def _answered_topics(pair: Pair, space: FeatureSpace) -> str:
+    """The first two topics of the lead that the member takes on more often than others."""
+    topics = pair.members.answer_topics[pair.member_row]
+    sums = pair.members.answer_topic_sums[pair.member_row]
+    return _shared_topics(topics[sums > 0.0], pair.leads.topics[pair.lead_row], space)
+
+
+def _appeal(pair: Pair) -> str:
+    count = round(math.expm1(_value(pair, "lead_popularity")))
+    if count > 0:
+        return f"已有{count}人次参与此线索"
+    raised = float(pair.terms[INDEX["content_appeal"]]) > 0.0
+    return "此类内容的线索较多有人领办" if raised else ""
 
 
 def _shared_topics(own: I32, other: I32, space: FeatureSpace) -> str:

@@ -25,8 +25,10 @@ from features.entities import (
 )
 from recsvc.matching.claims import fill_capacity, set_holders
 from recsvc.matching.profile import fold_profile
+from recsvc.model.answers import add_answer, answer_of, content_appeal
 from recsvc.model.arrays import F32, I32, LeadColumns, MemberColumns
 from recsvc.model.assemble import fill_lead_states, fill_leads, fill_members
+from recsvc.model.history import Met
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
 from recsvc.store.claims import decode_holders
@@ -175,6 +177,8 @@ def _put_leads(snapshot: Snapshot, found: dict[str, tuple[bytes, F32 | None]]) -
     local_rows = np.array(rows, np.int32) - table.base_count
     features = snapshot.bundle.space.leads(moving)
     fill_leads(table.tail, local_rows, moving, features, snapshot.organizations)
+    appeal = content_appeal(features.text, snapshot.bundle.context)
+    table.tail.content_appeal[local_rows] = appeal
     for lead in moving:
         fill_capacity(snapshot, lead)
     _fill_vectors(snapshot, local_rows, moving, found)
@@ -242,6 +246,7 @@ def _count(snapshot: Snapshot, event: Event) -> None:
     bundle = snapshot.bundle
     base = bundle.member_ids.get(event.member_id), bundle.lead_ids.get(event.lead_id)
     before = snapshot.history.met(event, *base)
+    _answer(snapshot, event, before)
     exposed = before.exposed or event.kind in EXPOSURES
     claimed = before.claimed or event.kind is EventKind.CLAIMED
     places: tuple[tuple[MemberColumns | LeadColumns, int], ...] = (
@@ -252,6 +257,19 @@ def _count(snapshot: Snapshot, event: Event) -> None:
         columns.exposures[local] += exposed and not before.exposed
         columns.claims[local] += (exposed and claimed) and not (before.exposed and before.claimed)
         columns.events[local] += event.kind in _POSITIVE
+
+
+def _answer(snapshot: Snapshot, event: Event, before: Met) -> None:
+    """Moves willingness, appeal and what the member answers to by what the event changed."""
+    context = snapshot.bundle.context
+    answers = [answer_of(met, context.counted_until_us) for met in (before, before.after(event))]
+    if answers[0] == answers[1]:
+        return
+    members, member = snapshot.members.locate(snapshot.members.last_row(event.member_id))
+    leads, lead = snapshot.leads.locate(snapshot.leads.last_row(event.lead_id))
+    for answer, sign in zip(answers, (-1, 1), strict=True):
+        if answer is not None:
+            add_answer(members, member, leads, lead, answer, sign, context)
 
 
 def refold(snapshot: Snapshot, member_id: str) -> None:

@@ -46,6 +46,16 @@ class MemberColumns(NamedTuple):
     exposures: F32  # [n] pairs pushed or shown, decayed
     claims: F32  # [n] of those, the claimed ones
     events: F32  # [n] interactions of any positive kind
+    answers: F32  # [n] exposures whose outcome is known; for these see recsvc.model.answers:
+    willingness: F32  # [n] log-odds when trained, whatever the leads were; 0 without an answer
+    willingness_information: F32  # [n] Σ p(1 - p) over the answers
+    willingness_moved: F32  # [n] Σ (answer - p) over the answers since
+    audience_met: F32  # [n] Σ audience_log of the leads asked about
+    appeal_met: F32  # [n] Σ trained appeal of the leads asked about
+    answer_topics: I32  # [n, 16] topics asked about, -1 padded
+    answer_topic_sums: F32  # [n, 16] Σ (answer - p), decayed
+    answer_topic_information: F32  # [n, 16] Σ p(1 - p), decayed
+    answer_text: F32  # [n, dt] Σ (answer - p) * text of the lead, decayed
     active: U8  # [n]
     alive: U8  # [n] 0 = deleted or moved to the tail
 
@@ -70,6 +80,11 @@ class LeadColumns(NamedTuple):
     exposures: F32  # [n]
     claims: F32  # [n] of the exposures
     events: F32  # [n] interactions of any positive kind
+    audience_log: F32  # [n] log of how many members it was shown to, when trained
+    appeal: F32  # [n] log-odds when trained, whoever was asked; 0 without an answer
+    appeal_information: F32  # [n] Σ p(1 - p) over the answers
+    appeal_moved: F32  # [n] Σ (answer - p) over the answers since
+    content_appeal: F32  # [n] what the text says of the appeal
     state: U8  # [n] features.entities.LeadState
     capacity_left: I32  # [n] -1 = unlimited
     alive: U8  # [n]
@@ -105,6 +120,16 @@ _MEMBER_SPEC: dict[str, tuple[Any, tuple[int | str, ...], Any]] = {
     "exposures": (np.float32, (), 0),
     "claims": (np.float32, (), 0),
     "events": (np.float32, (), 0),
+    "answers": (np.float32, (), 0),
+    "willingness": (np.float32, (), 0),
+    "willingness_information": (np.float32, (), 0),
+    "willingness_moved": (np.float32, (), 0),
+    "audience_met": (np.float32, (), 0),
+    "appeal_met": (np.float32, (), 0),
+    "answer_topics": (np.int32, (MEMBER_TOPICS,), -1),
+    "answer_topic_sums": (np.float32, (MEMBER_TOPICS,), 0),
+    "answer_topic_information": (np.float32, (MEMBER_TOPICS,), 0),
+    "answer_text": (np.float32, ("text",), 0),
     "active": (np.uint8, (), 1),
     "alive": (np.uint8, (), 1),
 }
@@ -127,6 +152,11 @@ _LEAD_SPEC: dict[str, tuple[Any, tuple[int | str, ...], Any]] = {
     "exposures": (np.float32, (), 0),
     "claims": (np.float32, (), 0),
     "events": (np.float32, (), 0),
+    "audience_log": (np.float32, (), 0),
+    "appeal": (np.float32, (), 0),
+    "appeal_information": (np.float32, (), 0),
+    "appeal_moved": (np.float32, (), 0),
+    "content_appeal": (np.float32, (), 0),
     "state": (np.uint8, (), 1),
     "capacity_left": (np.int32, (), UNLIMITED),
     "alive": (np.uint8, (), 1),

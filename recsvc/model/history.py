@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from features.entities import EXPOSURES, Event, EventKind
+from features.willingness import slot_at
 from recsvc.model.arrays import I32, I64, U8
 from recsvc.model.verdicts import Verdict
 
@@ -27,6 +28,7 @@ VERDICT_OF_KIND: dict[EventKind, Verdict] = {
     EventKind.DISMISSED: Verdict.DISMISSED,
     EventKind.SEE_LESS: Verdict.SEE_LESS,
 }
+_EXPOSED = np.array(sorted(EXPOSURES), np.uint8)
 _VERDICTS = np.zeros(256, np.uint8)
 for _kind, _verdict in VERDICT_OF_KIND.items():
     _VERDICTS[_kind] = _verdict
@@ -40,18 +42,26 @@ class BaseHistory(NamedTuple):
     kind: U8  # [e]
     reason: U8  # [e]
     time_us: I64  # [e]
+    slot: U8  # [e] see features.willingness
     lead_start: I64  # [leads + 1] into the two arrays below
     by_lead_member: I32  # [f] base member row of the events that forbid the pair
     by_lead_verdict: U8  # [f]
 
 
 def group_events(
-    member: I32, lead: I32, kind: U8, reason: U8, time_us: I64, member_count: int, lead_count: int
+    member: I32,
+    lead: I32,
+    kind: U8,
+    reason: U8,
+    time_us: I64,
+    slot: I32,
+    member_count: int,
+    lead_count: int,
 ) -> BaseHistory:
     """A BaseHistory of n events (arrays of length n, lead -1 = none, dropped)."""
     known = lead >= 0
     member, lead, kind = member[known], lead[known], kind[known]
-    reason, time_us = reason[known], time_us[known]
+    reason, time_us, slots = reason[known], time_us[known], slot[known].astype(np.uint8)
     order = np.argsort(member, kind="stable")
     forbids = np.flatnonzero(_VERDICTS[kind])
     forbids = forbids[np.argsort(lead[forbids], kind="stable")]
@@ -61,6 +71,7 @@ def group_events(
         kind[order],
         reason[order],
         time_us[order],
+        slots[order],
         _starts(lead[forbids], lead_count),
         member[forbids],
         _VERDICTS[kind[forbids]],
@@ -82,10 +93,33 @@ class Seen(NamedTuple):
 
 
 class Met(NamedTuple):
-    """Whether a pair was ever pushed or shown, and whether the member ever claimed the lead."""
+    """What a pair has met: when and where it was first pushed or shown, and what came of it."""
 
-    exposed: bool
-    claimed: bool
+    exposed_us: int = 0
+    slot: int = -1  # see features.willingness; -1: never exposed
+    claimed: bool = False
+    claimed_us: int = 0  # the last time
+    dismissed: bool = False
+
+    @property
+    def exposed(self) -> bool:
+        """Whether it was ever pushed or shown."""
+        return self.slot >= 0
+
+    def after(self, event: Event) -> Met:
+        """The same, once the pair has met this event, too."""
+        found, when = self, event.time_us
+        if event.kind in EXPOSURES:
+            first = (when, slot_at(event.position))
+            if self.exposed:
+                first = min(first, (self.exposed_us, self.slot))
+            found = found._replace(exposed_us=first[0], slot=first[1])
+        elif event.kind is EventKind.CLAIMED:
+            last = max(when, self.claimed_us) if self.claimed else when
+            found = found._replace(claimed=True, claimed_us=last)
+        elif event.kind is EventKind.DISMISSED:
+            found = found._replace(dismissed=True)
+        return found
 
 
 @dataclass
@@ -128,6 +162,27 @@ class History:
             rows, verdicts = self.base.by_lead_member[part], self.base.by_lead_verdict[part]
         return Seen(rows, verdicts, dict(self.by_lead.get(lead_id, {})))
 
+    def met(self, event: Event, base_member: int, base_lead: int) -> Met:
+        """What the pair of an event had met before it (base rows, -1 unknown to the bundle)."""
+        found = Met()
+        if base_member >= 0 and base_lead >= 0:
+            found = self._met_in_base(base_member, base_lead)
+        for earlier in self.by_member.get(event.member_id, ()):
+            if earlier.lead_id == event.lead_id:
+                found = found.after(earlier)
+        return found
+
+    def _met_in_base(self, member: int, lead: int) -> Met:
+        part = self.base_slice(member)
+        at = np.flatnonzero(self.base.lead[part] == lead) + part.start
+        kind, time_us = self.base.kind[at], self.base.time_us[at]
+        exposed = np.isin(kind, _EXPOSED)
+        shown = zip(time_us[exposed].tolist(), self.base.slot[at][exposed].tolist(), strict=True)
+        exposed_us, slot = min(shown, default=(0, -1))
+        claims = time_us[kind == EventKind.CLAIMED]
+        dismissed = bool((kind == EventKind.DISMISSED).any())
+        return Met(exposed_us, slot, len(claims) > 0, int(claims.max(initial=0)), dismissed)
+
     def kinds(
         self, member_id: str, base_member: int, lead_id: str, base_lead: int
     ) -> list[EventKind]:
@@ -138,11 +193,6 @@ class History:
             of_pair = self.base.kind[part][self.base.lead[part] == base_lead]
             found = [EventKind(kind) for kind in of_pair.tolist()]
         return found + [e.kind for e in self.by_member.get(member_id, ()) if e.lead_id == lead_id]
-
-    def met(self, event: Event, base_member: int, base_lead: int) -> Met:
-        """What the pair of an event had met before it (base rows, -1 unknown to the bundle)."""
-        kinds = set(self.kinds(event.member_id, base_member, event.lead_id, base_lead))
-        return Met(not kinds.isdisjoint(EXPOSURES), EventKind.CLAIMED in kinds)
 
     def base_slice(self, base_member: int) -> slice:
         """Where a base member's events lie in the base arrays."""

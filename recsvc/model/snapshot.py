@@ -14,6 +14,7 @@ import numpy as np
 
 from features.entities import Event, Lead
 from features.vocabulary import Vocabulary
+from recsvc.model.answers import content_appeal
 from recsvc.model.arrays import (
     F32,
     LeadColumns,
@@ -101,6 +102,7 @@ class Snapshot:
         features = self.bundle.space.leads([lead])
         fill_leads(columns, np.zeros(1, np.int32), [lead], features, self.organizations)
         columns.vector[:] = self.lead_vectors([lead])
+        columns.content_appeal[:] = content_appeal(columns.text, self.bundle.context)
         return Table(
             columns, Vocabulary(["draft"]), lambda _: b"", lambda n: empty_leads(n, widths)
         )

@@ -16,6 +16,14 @@ from features.location import haversine_km
 from recsvc.model.arrays import F32, I32, LeadColumns, MemberColumns
 
 MICROSECONDS_PER_HOUR = 3_600_000_000.0
+AUDIENCE_PRIOR = 3.0
+"""How many leads of an average audience every member is taken to have met."""
+APPEAL_PRIOR = 1.0
+"""How many leads of an average appeal."""
+LEAST_INFORMATION = 1e-6
+"""Below it nobody has answered, but for rounding."""
+MOST_MOVE = 2.0
+"""Log-odds that willingness and appeal may move away from their trained values in a day."""
 
 
 class Feature(NamedTuple):
@@ -46,40 +54,48 @@ FEATURES: tuple[Feature, ...] = (
     Feature("urgency", "URGENCY", False, 0),
     Feature("willingness", "WILLINGNESS", True, 1),
     Feature("exposures_log", "WILLINGNESS", False, 0),
+    Feature("audience_met", "WILLINGNESS", True, 0),
+    Feature("appeal_met", "WILLINGNESS", True, 0),
+    Feature("answer_topics", "INTEREST", True, 1),
+    Feature("answer_text", "INTEREST", True, 1),
     Feature("lead_appeal", "APPEAL", True, 1),
+    Feature("content_appeal", "APPEAL", True, 1),
+    Feature("lead_exposures_log", "APPEAL", False, 0),
     Feature("lead_popularity", "APPEAL", True, 0),
 )
 FEATURE_COUNT = len(FEATURES)
 FEATURE_NAMES = tuple(f.name for f in FEATURES)
 INDEX = {name: i for i, name in enumerate(FEATURE_NAMES)}
+OF_LEAD = tuple(
+    INDEX[name]
+    for name in (
+        "age_log_hours",
+        "urgency",
+        "lead_appeal",
+        "content_appeal",
+        "lead_exposures_log",
+        "lead_popularity",
+    )
+)
+"""Features that are the same for every member."""
+OF_MEMBER = tuple(
+    INDEX[name] for name in ("willingness", "exposures_log", "audience_met", "appeal_met")
+)
+"""Features that are the same for every lead."""
 
 
 class TermContext(NamedTuple):
     """What the kernel needs beside the rows; learned by training, kept in the bundle."""
 
     sector_topics: F32  # [sectors, topics] log-odds of acting on the topic, centred
-    member_rate_logit: float  # prior log-odds that a push is answered
-    lead_rate_logit: float
-    member_prior_strength: float  # pushes the prior is worth
-    lead_prior_strength: float
-
-
-@njit(cache=True, inline="always")
-def _smoothed_logit(hits: float, trials: float, prior_logit: float, strength: float) -> float:
-    rate = 1.0 / (1.0 + np.exp(-prior_logit))
-    hits = min(hits, trials)
-    p = (hits + rate * strength) / (trials + strength)
-    p = min(max(p, 1e-5), 1.0 - 1e-5)
-    return float(np.log(p / (1.0 - p)))
-
-
-@njit(cache=True)
-def smoothed_logit(hits: F32, trials: F32, prior_logit: float, strength: float) -> F32:
-    """Log-odds (float32[n]) of `hits` in `trials`, shrunk to a prior worth `strength` trials."""
-    out = np.empty(len(hits), np.float32)
-    for i in range(len(hits)):
-        out[i] = _smoothed_logit(hits[i], trials[i], prior_logit, strength)
-    return out
+    base_logit: float  # log-odds that a push is answered, see features.willingness
+    slots: F32  # [features.willingness.SLOTS] log-odds of a place on a list, against a push
+    member_precision: float  # of the prior of a member's willingness around 0
+    lead_precision: float  # of that of a lead's appeal
+    audience_mean: float  # mean audience_met of all answers
+    appeal_weights: F32  # [dt] content_appeal = text @ appeal_weights + appeal_bias
+    appeal_bias: float
+    counted_until_us: int  # an exposure before this counts as answered (not taken) already
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
@@ -104,6 +120,26 @@ def _overlap(topics_a: I32, weights_a: F32, topics_b: I32, weights_b: F32) -> fl
                 break
             if topics_a[i] == topics_b[j]:
                 total += weights_a[i] * weights_b[j]
+    return total
+
+
+@njit(cache=True)
+def _answers_on(asked: I32, sums: F32, information: F32, topics: I32, weights: F32) -> float:
+    """How much more (log-odds) a member answers leads of these topics than others; NaN unknown.
+
+    One Newton step of an effect of member and topic, with a standard normal prior.
+    """
+    if topics[0] < 0 or asked[0] < 0:
+        return np.nan
+    total = 0.0
+    for i in range(len(topics)):
+        if topics[i] < 0:
+            break
+        for j in range(len(asked)):
+            if asked[j] < 0:
+                break
+            if asked[j] == topics[i]:
+                total += weights[i] * sums[j] / (1.0 + information[j])
     return total
 
 
@@ -196,23 +232,68 @@ def pair_features(
         row[9] = np.nan
         if members.organization[m] >= 0 and leads.organization[j] >= 0:
             row[9] = 1.0 if members.organization[m] == leads.organization[j] else 0.0
-        row[10] = np.nan
-        if leads.create_time_us[j] != 0:
-            age = (now_us[i] - leads.create_time_us[j]) / MICROSECONDS_PER_HOUR
-            row[10] = np.log1p(max(0.0, age))
-        row[11] = leads.urgency[j]
-        row[12] = _smoothed_logit(
-            members.claims[m],
-            members.exposures[m],
-            context.member_rate_logit,
-            context.member_prior_strength,
+        of_lead(leads, j, now_us[i], context, row)
+        of_member(members, m, context, row)
+        row[16] = _answers_on(
+            members.answer_topics[m],
+            members.answer_topic_sums[m],
+            members.answer_topic_information[m],
+            leads.topics[j],
+            leads.topic_weights[j],
         )
-        row[13] = np.log1p(members.exposures[m])
-        row[14] = _smoothed_logit(
-            leads.claims[j],
-            leads.exposures[j],
-            context.lead_rate_logit,
-            context.lead_prior_strength,
-        )
-        row[15] = np.log1p(leads.events[j])
+        row[17] = _dot(members.answer_text[m], leads.text[j])
+    return out
+
+
+@njit(cache=True)
+def of_lead(leads: LeadColumns, j: int, now_us: int, context: TermContext, row: F32) -> None:
+    """The features that are the same for every member."""
+    row[10] = np.nan
+    if leads.create_time_us[j] != 0:
+        row[10] = np.log1p(max(0.0, (now_us - leads.create_time_us[j]) / MICROSECONDS_PER_HOUR))
+    row[11] = leads.urgency[j]
+    row[18] = np.nan
+    known = leads.appeal_information[j]
+    if known > LEAST_INFORMATION:
+        row[18] = leads.appeal[j] + _moved(leads.appeal_moved[j], known + context.lead_precision)
+    row[19] = leads.content_appeal[j]
+    row[20] = np.log1p(leads.exposures[j])
+    row[21] = np.log1p(leads.events[j])
+
+
+@njit(cache=True)
+def of_member(members: MemberColumns, m: int, context: TermContext, row: F32) -> None:
+    """The features that are the same for every lead."""
+    row[12] = row[14] = row[15] = np.nan
+    known = members.willingness_information[m]
+    if known > LEAST_INFORMATION:
+        moved = _moved(members.willingness_moved[m], known + context.member_precision)
+        row[12] = members.willingness[m] + moved
+        count, prior = members.answers[m], AUDIENCE_PRIOR
+        row[14] = (members.audience_met[m] + prior * context.audience_mean) / (count + prior)
+        row[15] = members.appeal_met[m] / (count + APPEAL_PRIOR)
+    row[13] = np.log1p(members.exposures[m])
+
+
+@njit(cache=True)
+def _moved(total: float, curvature: float) -> float:
+    """One Newton step from the trained value, by all answers since."""
+    return min(max(total / curvature, -MOST_MOVE), MOST_MOVE)
+
+
+@njit(cache=True)
+def lead_features(leads: LeadColumns, now_us: int, context: TermContext) -> F32:
+    """Features (float32[n, F]) of all leads that are the same for every member; others NaN."""
+    out = np.full((len(leads.alive), FEATURE_COUNT), np.nan, np.float32)
+    for j in range(len(out)):
+        of_lead(leads, j, now_us, context, out[j])
+    return out
+
+
+@njit(cache=True)
+def member_features(members: MemberColumns, context: TermContext) -> F32:
+    """Features (float32[n, F]) of all members that are the same for every lead; others NaN."""
+    out = np.full((len(members.alive), FEATURE_COUNT), np.nan, np.float32)
+    for m in range(len(out)):
+        of_member(members, m, context, out[m])
     return out

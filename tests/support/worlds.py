@@ -38,7 +38,8 @@ from training.defaults import default_ranker
 from training.embeddings import Embedding
 from training.embeddings.content import ContentConfig
 from training.embeddings.spectral import SpectralModel
-from training.examples import Pairs, features_of
+from training.examples import features_of
+from training.exposures import Pairs
 from training.logs import DataSet, ReadSummary
 from training.state import Catalog, Fit, State, build_catalog, learn_state
 

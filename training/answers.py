@@ -1,0 +1,137 @@
+"""From the answers of a log to columns: see `recsvc.model.answers`, which goes on from there."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from scipy import sparse
+from sklearn.linear_model import Ridge
+
+from features.interest import decay
+from features.willingness import Answers, Willingness, fit_willingness
+from recsvc.model.answers import content_appeal
+from recsvc.model.arrays import F32, I32, MEMBER_TOPICS, LeadColumns, MemberColumns
+from recsvc.model.terms import TermContext
+from training.config import AnswerConfig
+from training.exposures import MICROSECONDS_PER_DAY, Pairs
+
+
+class Residuals(NamedTuple):
+    """Of n answers: answer minus its chance, and p(1 - p), both decayed (float32[n])."""
+
+    residual: F32
+    information: F32
+
+
+def learn_answers(
+    pairs: Pairs,
+    members: MemberColumns,
+    leads: LeadColumns,
+    sector_topics: F32,
+    half_life_days: float,
+    attribution_days: float,
+    config: AnswerConfig,
+) -> TermContext:
+    """Fills the answer columns of both sides; gives the context with which they are read."""
+    slot = np.zeros(len(pairs), np.int32) if pairs.slot is None else pairs.slot
+    answers = Answers(pairs.member, pairs.lead, slot, pairs.label)
+    deviations = config.willingness_deviation, config.appeal_deviation
+    found = fit_willingness(answers, len(members.alive), len(leads.alive), *deviations)
+    members.willingness[:], leads.appeal[:] = found.members, found.leads
+    members.willingness_information[:] = found.member_information - deviations[0] ** -2.0
+    leads.appeal_information[:] = found.lead_information - deviations[1] ** -2.0
+    end_us = int(pairs.time_us.max(initial=0))
+    worth = decay(pairs.time_us, end_us, half_life_days)
+    _profiles(answers, _residuals(answers, found, worth), members, leads)
+    weights, bias = _content_weights(leads, found, config)
+    window_us = 0 if math.isinf(half_life_days) else int(attribution_days * MICROSECONDS_PER_DAY)
+    context = TermContext(
+        sector_topics=sector_topics,
+        base_logit=found.base,
+        slots=found.slots,
+        member_precision=deviations[0] ** -2.0,
+        lead_precision=deviations[1] ** -2.0,
+        audience_mean=_meet(answers, members, leads),
+        appeal_weights=weights,
+        appeal_bias=bias,
+        counted_until_us=end_us - window_us,
+    )
+    leads.content_appeal[:] = content_appeal(leads.text, context)
+    return context
+
+
+def _residuals(answers: Answers, found: Willingness, worth: F32) -> Residuals:
+    log_odds = found.base + found.slots[answers.slot]
+    log_odds = log_odds + found.members[answers.member] + found.leads[answers.lead]
+    p = 1.0 / (1.0 + np.exp(-log_odds))
+    return Residuals(
+        (worth * (answers.taken - p)).astype(np.float32), (worth * p * (1.0 - p)).astype(np.float32)
+    )
+
+
+def _meet(answers: Answers, members: MemberColumns, leads: LeadColumns) -> float:
+    """Whom and what each member was asked about; gives the mean log audience of all answers."""
+    leads.audience_log[:] = np.log(np.maximum(leads.exposures, 1.0))
+    log_audience = leads.audience_log[answers.lead]
+    count = np.bincount(answers.member, minlength=len(members.alive))
+    members.answers[:] = count
+    members.audience_met[:] = np.bincount(answers.member, log_audience, len(count))
+    members.appeal_met[:] = np.bincount(answers.member, leads.appeal[answers.lead], len(count))
+    return float(log_audience.mean()) if len(log_audience) else 0.0
+
+
+def _profiles(
+    answers: Answers, found: Residuals, members: MemberColumns, leads: LeadColumns
+) -> None:
+    """What each member answers to: sums over topics and over text."""
+    shape = len(members.alive), len(leads.alive)
+    at = answers.member, answers.lead
+    residual = sparse.csr_matrix((found.residual, at), shape=shape)
+    information = sparse.csr_matrix((found.information, at), shape=shape)
+    members.answer_text[:] = residual @ leads.text
+    row, column = np.nonzero(leads.topics >= 0)
+    topic, weight = leads.topics[row, column], leads.topic_weights[row, column]
+    width = int(topic.max(initial=-1)) + 1
+    sums = residual @ sparse.csr_matrix((weight, (row, topic)), shape=(shape[1], width))
+    known = information @ sparse.csr_matrix((weight**2, (row, topic)), shape=(shape[1], width))
+    sums.sort_indices()
+    known.sort_indices()
+    _keep_strongest(
+        sums.indptr,
+        sums.indices,
+        sums.data,
+        known.data,
+        members.answer_topics,
+        members.answer_topic_sums,
+        members.answer_topic_information,
+    )
+
+
+@njit(cache=True)
+def _keep_strongest(starts, topics, sums, known, out_topics, out_sums, out_known):  # type: ignore[no-untyped-def]
+    """The greatest sums of each member, of either sign; both matrices have the same entries."""
+    for m in range(len(starts) - 1):
+        own = np.abs(sums[starts[m] : starts[m + 1]])
+        order = np.argsort(-own, kind="mergesort")[:MEMBER_TOPICS]
+        for place in range(len(order)):
+            at = starts[m] + order[place]
+            out_topics[m, place] = topics[at]
+            out_sums[m, place] = sums[at]
+            out_known[m, place] = known[at]
+
+
+def _content_weights(
+    leads: LeadColumns, found: Willingness, config: AnswerConfig
+) -> tuple[F32, float]:
+    """Ridge regression of the leads' appeal on their text; zeros when there is little to see."""
+    information = leads.appeal_information
+    known: I32 = np.flatnonzero(information > 0.0).astype(np.int32)
+    if len(known) < config.fewest_leads:
+        return np.zeros(leads.text.shape[1], np.float32), 0.0
+    ridge = Ridge(alpha=config.content_ridge)
+    worth = np.minimum(information[known], config.most_information)
+    ridge.fit(leads.text[known], found.leads[known], sample_weight=worth)
+    return ridge.coef_.astype(np.float32), float(ridge.intercept_)
