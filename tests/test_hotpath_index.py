@@ -1,0 +1,72 @@
+"""Choosing an index: exams with a known answer, and faiss as it comes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from benchmarks.hotpath.index_kinds import raw_searches
+from recsvc.model.arrays import F32, I32, U8
+from recsvc.model.bundle import Bundle
+from recsvc.model.index import IndexConfig, exact_search
+from training.tune_index import DEPTH, SHARES, Candidate, Exam, Point, choose, default_grid, try_all
+
+
+@pytest.fixture
+def exam() -> Exam:
+    """5,000 vectors in twenty clusters, asked for by thirty of their like."""
+    rng = np.random.default_rng(7)
+    centres = rng.standard_normal((20, 16)).astype(np.float32)
+    vectors = centres[rng.integers(0, 20, 5_000)]
+    vectors = (vectors + 0.3 * rng.standard_normal(vectors.shape)).astype(np.float32)
+    queries = vectors[:30]
+    masks = tuple((rng.random(5_000) < share).astype(np.uint8) for share in SHARES)
+    exact = tuple(
+        tuple(
+            frozenset(exact_search(vectors, query, DEPTH, np.flatnonzero(mask)).tolist())
+            for query in queries
+        )
+        for mask in masks
+    )
+    return Exam(vectors, queries, masks, exact)
+
+
+def test_an_exact_search_passes_every_exam(exam: Exam) -> None:
+    def search(query: F32, k: int, eligible: U8) -> I32:
+        return exact_search(exam.vectors, query, k, np.flatnonzero(eligible))
+
+    assert [point.recall for point in exam.take(search)] == [1.0] * len(SHARES)
+
+
+def test_recall_is_the_share_of_the_best_that_came_back(exam: Exam) -> None:
+    def half(query: F32, k: int, eligible: U8) -> I32:
+        return exact_search(exam.vectors, query, k, np.flatnonzero(eligible))[: k // 2]
+
+    assert exam.take(half)[0].recall == pytest.approx(0.5)
+
+
+def test_faiss_flat_is_exact_and_fewer_probes_find_less(exam: Exam) -> None:
+    searches = dict(raw_searches(exam.vectors, 3, (1, 64)))
+    flat = exam.take(searches["faiss_flat"])
+    assert min(point.recall for point in flat) > 0.99
+    lists = int(2 * np.sqrt(5_000))
+    few = exam.take(searches[f"faiss_ivf{lists}_probes1"])
+    many = exam.take(searches[f"faiss_ivf{lists}_probes64"])
+    assert few[0].recall < many[0].recall
+
+
+def test_the_fastest_that_is_good_enough_is_chosen() -> None:
+    def candidate(probes: int, recall: float, micros: float) -> Candidate:
+        points = tuple(Point(share, recall, micros, micros) for share in SHARES)
+        return Candidate(IndexConfig(ivf_probes=probes), points)
+
+    fast, good, slow = candidate(1, 0.5, 10), candidate(2, 0.99, 20), candidate(3, 1.0, 90)
+    assert choose([slow, fast, good], 0.99) is good
+    assert choose([slow, fast, good], 0.4) is fast
+    assert choose([fast, good], 0.999) is None
+
+
+def test_a_bundle_can_be_examined(bundle: Bundle) -> None:
+    exam = Exam.of(bundle, queries=3, seed=1)
+    found = try_all(exam, default_grid(len(exam.vectors))[:1])
+    assert found[0].recall == 1.0
