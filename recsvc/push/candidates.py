@@ -7,7 +7,7 @@ masks are the pipeline's own, applied before the search; probabilities are its c
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +29,7 @@ _BLOCK = 64
 _POOL = 3
 """The ranker looks at so many times the wanted number."""
 
-Mask = Callable[[int], Masked]
+_EVERYBODY = Eligibility()
 
 
 class Pairs(NamedTuple):
@@ -77,7 +77,7 @@ class CandidateFinder:
             for start, columns in snapshot.members.segments()
         ]
 
-    def mask(self, lead_row: int, wanted: Eligibility) -> Masked:
+    def mask(self, lead_row: int, wanted: Eligibility = _EVERYBODY) -> Masked:
         """The pipeline's masks of one lead (global row)."""
         columns, local = self._snapshot.leads.locate(lead_row)
         lead_id = self._snapshot.leads.identifier(lead_row)
@@ -94,13 +94,14 @@ class CandidateFinder:
             free += [int(mask.sum()) for mask in usable]
             members = self._search(block, usable, count)
             found.append(self.scored(np.concatenate(members), _repeated(block, members), count))
+        nothing = np.empty(0, np.int64)
+        found.append(self.scored(nothing, nothing, count))
         pairs = Pairs(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
         return Candidates(pairs, np.array(eligible, np.int64), np.array(free, np.int64))
 
-    def everybody(self, lead: int, wanted: Eligibility, count: int) -> Pairs:
-        """All members who may get a lead, the best `count` of them."""
-        usable = self._usable(lead, _kept(self.mask(lead, wanted)))
-        members = np.flatnonzero(usable)
+    def everybody(self, lead: int, wanted: Eligibility, among: U8, count: int) -> Pairs:
+        """The best `count` of all members who may get a lead and are `among` (uint8[members])."""
+        members = np.flatnonzero(self._usable(lead, _kept(self.mask(lead, wanted))) & among)
         return self.scored(members, np.full(len(members), lead, np.int64), count)
 
     def scored(self, members: I64, leads: I64, count: int) -> Pairs:
@@ -125,12 +126,11 @@ class CandidateFinder:
         return np.asarray(1.0 / (1.0 + np.exp(-scores.astype(np.float64))))
 
     def _blocks(self, leads: I64, wanted: dict[int, Eligibility]) -> Iterator[tuple[I64, list[U8]]]:
-        everything = Eligibility()
         for at in range(0, len(leads), _BLOCK):
             block = leads[at : at + _BLOCK]
             yield (
                 block,
-                [_kept(self.mask(lead, wanted.get(lead, everything))) for lead in block.tolist()],
+                [_kept(self.mask(lead, wanted.get(lead, _EVERYBODY))) for lead in block.tolist()],
             )
 
     def _usable(self, lead: int, kept: U8) -> U8:

@@ -1,0 +1,78 @@
+"""The optimum over due leads: over their candidates, then over everybody where it must."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from recsvc.model.arrays import I32, I64
+from recsvc.push.candidates import CandidateFinder, Candidates, Pairs
+from recsvc.push.caps import Allowance
+from recsvc.push.due import Due
+from recsvc.push.network import B8
+from recsvc.push.optimum import Optimum
+from recsvc.push.repair import MOST_ROUNDS, widened
+from recsvc.push.spread import spread_plan
+from recsvc.push.tasks import Numbered, number_task
+
+_ROUNDS, _ROUNDS_LARGE, _LARGE_PAIRS = 3, 2, 1_000_000
+"""Linearisations; a large plan comes as close with fewer, because errors average out."""
+
+
+class Ground(NamedTuple):
+    """What every attempt at a plan stands on."""
+
+    due: Due
+    ours: B8  # [due] the leads that are planned here
+    found: Candidates
+    allowance: Allowance
+    used: I32  # [members] places taken before this plan
+    active_count: int
+    busiest_limit: float
+    seed: int
+
+
+class Best(NamedTuple):
+    """The plan, the pairs it chose from, and the busiest share it comes to."""
+
+    numbered: Numbered
+    optimum: Optimum
+    share: float
+
+
+def best_plan(ground: Ground, finder: CandidateFinder) -> Best:
+    """The plan over the candidates, widened until coverage cannot get better."""
+    pairs = ground.found.pairs
+    best = _solve(ground, pairs)
+    for _ in range(MOST_ROUNDS):
+        task, chosen = best.numbered.task, best.optimum.flow.chosen
+        rows = ground.due.row[best.numbered.due_at]
+        free = ground.found.free[best.numbered.due_at]
+        holding = best.numbered.members[task.pair_member[chosen]], rows[task.pair_lead[chosen]]
+        left = rows[(free > 0) & (task.least > 0) & ~np.isin(rows, holding[1])]
+        places = _places(ground, holding[0])
+        if len(left) == 0 or not places.any():
+            break
+        wider = widened(pairs, left, holding, places, finder, ground.due.wanted)
+        if len(wider.lead) == len(pairs.lead):
+            break
+        pairs, best = wider, _solve(ground, wider)
+    return best
+
+
+def _solve(ground: Ground, pairs: Pairs) -> Best:
+    numbered = number_task(pairs, ground.due, ground.ours, ground.allowance, ground.used)
+    others = (ground.allowance.load + ground.used).copy()
+    others[numbered.members] = 0
+    rounds = _ROUNDS if len(numbered.task.pair_lead) <= _LARGE_PAIRS else _ROUNDS_LARGE
+    optimum, share = spread_plan(
+        numbered.task, others, ground.active_count, ground.busiest_limit, ground.seed, rounds
+    )
+    return Best(numbered, optimum, share)
+
+
+def _places(ground: Ground, holders: I64) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:
+    """Who (uint8[members]) has a place left once the plan's pushes are made."""
+    given = np.bincount(holders, minlength=len(ground.used))
+    return (ground.allowance.free - ground.used - given > 0).astype(np.uint8)

@@ -1,0 +1,61 @@
+"""How evenly pushes fall on members: the share of the busiest hundredth, and how it is bounded."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsvc.model.arrays import I32
+from recsvc.model.snapshot import Snapshot
+from recsvc.push.optimum import Optimum, Task, optimise
+
+BUSIEST = 0.01
+_TRIES = 5
+_STEP = 4.0
+"""How much dearer a further push of the same member gets with each try."""
+
+
+def busiest_share(loads: NDArray[np.integer], member_count: int) -> float:
+    """Share of all pushes that go to the busiest 1 % of `member_count` members (at least one).
+
+    `loads` int[n] are pushes by member; members who got none may be left out.
+    """
+    total = int(loads.sum())
+    if total == 0:
+        return 0.0
+    top = max(1, math.ceil(BUSIEST * member_count))
+    return float(np.sort(loads)[::-1][:top].sum() / total)
+
+
+def spread_plan(
+    task: Task, others: I32, member_count: int, limit: float, seed: int, rounds: int
+) -> tuple[Optimum, float]:
+    """The best plan whose busiest share keeps `limit`, if a price on load can get there.
+
+    `others` are the loads of the window of members outside the task. When the limit cannot be kept
+    (few members, or a past that is uneven) the most even of the plans tried comes back. Gives the
+    plan and its share.
+    """
+    price, best = 0.0, None
+    for attempt in range(_TRIES + 1):
+        found = optimise(task, seed, rounds, price)
+        given = np.bincount(task.pair_member[found.flow.chosen], minlength=len(task.cap))
+        share = busiest_share(np.concatenate([task.load + given, others]), member_count)
+        if best is None or share < best[1]:
+            best = found, share
+        if share <= limit or not given.any():
+            return found, share
+        mean = float(task.worth.mean() * task.probability.mean())
+        price = 0.02 * mean * _STEP**attempt
+    assert best is not None, "there was at least one try"
+    return best
+
+
+def active_members(snapshot: Snapshot) -> int:
+    """How many members could be pushed anything."""
+    return sum(
+        int(((columns.alive > 0) & (columns.active > 0)).sum())
+        for _, columns in snapshot.members.segments()
+    )
