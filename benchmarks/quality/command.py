@@ -1,0 +1,191 @@
+"""`python -m benchmarks quality`: better matches than anyone, on data we did not make."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks.quality import names
+from benchmarks.quality.environment import PeerEnvironment
+from benchmarks.quality.musts import Verdict, judge, read_musts, with_verdicts
+from benchmarks.quality.protocols import Protocols
+from benchmarks.quality.provinces import NAME, QUICK_SIZE, SIZE, ProvinceTask
+from benchmarks.quality.quick import QUICK_SETS, quick_tasks
+from benchmarks.quality.rows import Row
+from benchmarks.quality.run import Plan, TaskRun
+from benchmarks.quality.table import tables, verdict_lines
+from benchmarks.quality.tasks import Task
+from benchmarks.quality.topics import topic_rows
+from features.errors import DataError, RecsvcError
+from training.config import TrainingConfig
+
+UNUSABLE, FAILED = 2, 1
+FILE_WIDTH = 220
+app = typer.Typer()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What was asked for on the command line."""
+
+    folders: tuple[Path, ...]
+    province: bool
+    only: tuple[str, ...]
+    quick: bool
+    seed: int
+
+    def wants(self, name: str) -> bool:
+        """Whether a data set is among those asked for."""
+        return not self.only or name in self.only
+
+
+@app.command("quality")
+def quality(
+    data: Annotated[Path, typer.Option(help="A data set, or a folder of data sets.")],
+    json_file: Annotated[Path | None, typer.Option("--json", help="One row a measurement.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Self-contained HTML with plots.")] = None,
+    check: Annotated[bool, typer.Option("--check", help="Exit with 1 when a must fails.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Subsets, without peers' slow ones.")
+    ] = False,
+    only: Annotated[list[str] | None, typer.Option(help="Of a folder of sets, only this.")] = None,
+    work: Annotated[Path, typer.Option(help="Training parts, bundles.")] = Path("build/quality"),
+    with_peers: Annotated[bool, typer.Option("--peers/--no-peers", help="Train the peers.")] = True,
+    ablations: Annotated[bool, typer.Option(help="Leave parts out, one by one.")] = True,
+    latency: Annotated[bool, typer.Option(help="Start a service on each bundle.")] = True,
+    alone: Annotated[bool, typer.Option(help="Every embedding model alone.")] = True,
+    seed: Annotated[int, typer.Option(help="Of splits and intervals.")] = 1,
+) -> None:
+    """The served pipeline beside its peers on real data, with what it must reach.
+
+    A folder that holds several sets also gets the simulated province. The peers are installed into
+    build/peers when they are first needed. Exits with 1 when --check finds a must that fails (the
+    last line names it), with 2 when the data cannot be used.
+
+    Example: python -m benchmarks quality --data ../shared/data --check
+    """
+    console = _console()
+    begin = time.perf_counter()
+    try:
+        choice = _choice(data, only or [], quick, seed)
+        peers = PeerEnvironment() if with_peers else None
+        if peers is not None:
+            _say(console, begin, "the peers' environment")
+            peers.build()
+        plan = Plan(
+            work, TrainingConfig(), peers, read_musts(), alone=alone and not quick,
+            latency=latency and not quick, ablations=ablations and not quick, seed=seed,
+        )  # fmt: skip
+        rows = list(_rows(choice, plan, console, begin))
+    except RecsvcError as error:
+        console.print(str(error), style="red", markup=False)
+        raise typer.Exit(UNUSABLE) from error
+    verdicts = judge(rows, plan.musts, quick=quick)
+    rows = with_verdicts(rows, verdicts)
+    seconds = time.perf_counter() - begin
+    if json_file is not None:
+        told = [row.as_json() for row in rows]
+        json_file.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", "utf-8")
+    if report is not None:
+        from benchmarks.quality.html import write_report  # plots: slow to import, seldom needed
+
+        write_report(rows, verdicts, report, seconds)
+    console.print(verdict_lines(verdicts))
+    _end(verdicts, seconds, check=check)
+
+
+@app.command("quality-peers")
+def build_peers() -> None:
+    """Builds the peers' environment, build/peers, from pinned versions."""
+    try:
+        PeerEnvironment().build()
+    except RecsvcError as error:
+        Console().print(str(error), style="red", markup=False)
+        raise typer.Exit(UNUSABLE) from error
+
+
+def _end(verdicts: list[Verdict], seconds: float, *, check: bool) -> None:
+    failing = [verdict for verdict in verdicts if verdict.holds is False]
+    print(f"took {seconds / 60:.1f} minutes")
+    if failing:
+        print("FAILS: " + " | ".join(verdict.name for verdict in failing))
+    else:
+        print(f"all {len([v for v in verdicts if v.holds])} musts that were measured hold")
+    if check and failing:
+        raise typer.Exit(FAILED)
+
+
+def _rows(choice: Choice, plan: Plan, console: Console, begin: float) -> Iterator[Row]:
+    """Runs everything; shows each task's tables when it is done."""
+    for run in _runs(choice, plan, console, begin):
+        rows = run.rows()
+        for table in tables(rows):
+            console.print(table)
+        yield from rows
+    for folder in choice.folders:
+        if (folder / names.LABELLED).exists():
+            _say(console, begin, f"{folder.name}: topics")
+            rows = topic_rows(folder, choice.seed, most=2_500 if choice.quick else None)
+            for table in tables(rows):
+                console.print(table)
+            yield from rows
+
+
+def _runs(choice: Choice, plan: Plan, console: Console, begin: float) -> Iterator[TaskRun]:
+    for folder in choice.folders:
+        if not (folder / names.LABELLED).exists():
+            protocols = Protocols(folder, plan.work / "parts", choice.seed)
+            for task in quick_tasks(protocols.tasks()) if choice.quick else protocols.tasks():
+                yield _run(task, plan, console, begin)
+    if choice.province:
+        _say(console, begin, "making the province")
+        made = ProvinceTask(QUICK_SIZE if choice.quick else SIZE, plan.work, choice.seed)
+        run = _run(made.task, plan, console, begin)
+        run.oracles = {"oracle": made.oracle(), "oracle without noise": made.without_noise()}
+        yield run
+
+
+def _run(task: Task, plan: Plan, console: Console, begin: float) -> TaskRun:
+    return TaskRun(
+        task, plan, lambda what: _say(console, begin, f"{task.data}, {task.split}: {what}")
+    )
+
+
+def _console() -> Console:
+    """Wide enough for the tables where the output goes to a file."""
+    console = Console()
+    return console if console.is_terminal else Console(width=FILE_WIDTH)
+
+
+def _say(console: Console, begin: float, what: str) -> None:
+    console.print(f"{time.perf_counter() - begin:6.0f} s  {what}", style="dim", highlight=False)
+
+
+def _choice(data: Path, only: list[str], quick: bool, seed: int) -> Choice:
+    """The sets below `data`, or the one that it is."""
+    if not data.is_dir():
+        raise DataError(f"{data} is not a folder: give a data set or a folder of them")
+    if _is_set(data):
+        return Choice((data,), False, tuple(only), quick, seed)
+    found = [folder for folder in sorted(data.iterdir()) if _is_set(folder)]
+    wanted = [f for f in found if not only or f.name in only]
+    wanted = [f for f in wanted if not quick or f.name in QUICK_SETS or f.name in only]
+    unknown = set(only) - {f.name for f in found} - {NAME}
+    if not found or unknown:
+        what = ", ".join(sorted(unknown)) or "a data set"
+        raise DataError(f"{data} has no {what}; found: {', '.join(f.name for f in found)}")
+    return Choice(tuple(wanted), not only or NAME in only, tuple(only), quick, seed)
+
+
+def _is_set(folder: Path) -> bool:
+    if not folder.is_dir():
+        return False
+    tables_ = [path.name.split(".")[0] for path in folder.iterdir()]
+    return (folder / names.LABELLED).exists() or {"members", "leads", "events"} <= set(tables_)

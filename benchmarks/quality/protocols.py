@@ -1,0 +1,227 @@
+"""Which questions a data set can answer, by the kind of its events and the split files beside it.
+
+cold_leads + cold_truth   lists of leads nobody touched               (leads left out whole)
+truth                     lists of leads new to the member
+labelled                  topics of texts, folds of the labels
+PUSHED and CLAIMED        scores of pairs: new leads, new pairs       (by hash; by time if any)
+AUTHORED alone            who wrote this: leads as drafts, one a member
+CLAIMED alone             lists; a part of the events is cut off      (by hash; by time if any)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy import sparse
+
+from benchmarks.quality import names
+from benchmarks.quality.folders import id_hashes, write_part
+from benchmarks.quality.peers import names as peers
+from benchmarks.quality.questions import Lists, Matches, Pairs
+from benchmarks.quality.slices import history_slices
+from benchmarks.quality.tasks import Task
+from features.entities import EventKind
+from features.events import EventLog
+from training.logs import DataSet, read_dataset
+
+NEW_LEADS_SHARE, NEW_PAIRS_SHARE, LATER_SHARE = 0.15, 0.10, 0.10
+PLANNED_LEADS = 200
+"""So many leads are planned together, so that lists of 1,000 members are long enough."""
+Mask = NDArray[np.bool_]
+
+
+class Protocols:
+    """The tasks of one data-set folder, written below `work`. Raises DataError."""
+
+    def __init__(self, folder: Path, work: Path, seed: int) -> None:
+        self._folder, self._seed = folder, seed
+        self._work = work / folder.name
+        self._data = read_dataset(folder)
+
+    def tasks(self) -> Iterator[Task]:
+        """Task after task; each writes its training part when it is reached."""
+        data, events = self._data, self._data.events
+        kinds = {EventKind(k) for k in np.unique(events.kind).tolist()}
+        if (self._folder / names.COLD_TRUTH).exists():
+            yield self._cold()
+        if (self._folder / names.TRUTH).exists():
+            yield self._truth()
+        elif EventKind.CLAIMED in kinds and kinds & {EventKind.PUSHED, EventKind.SHOWN}:
+            yield from self._exposed()
+        elif kinds == {EventKind.AUTHORED}:
+            yield self._authors()
+        elif EventKind.CLAIMED in kinds and not (self._folder / names.COLD_TRUTH).exists():
+            yield self._later(data)
+
+    def _cold(self) -> Task:
+        cold = self._ids(names.COLD_LEADS)
+        candidates = self._data.lead_ids.rows(cold, "error")
+        truth = self._pairs(names.COLD_TRUTH)
+        kept = ~np.isin(self._data.events.lead, candidates)
+        asked, wanted = _asked(truth)
+        question = Lists(
+            "RecommendLeads",
+            asked,
+            100,
+            sparse.csr_matrix(wanted.shape, dtype=np.float32),
+            _last_us(self._data.events),
+            truth=wanted,
+            candidates=candidates,
+            cuts=(100,),
+            slices=history_slices(self._data.events.select(kept), asked),
+        )
+        return self._task("cold leads", kept, question, peers.UNTOUCHED, untouched=True)
+
+    def _truth(self) -> Task:
+        kept = np.ones(len(self._data.events), bool)
+        return self._new_to_member("truth", kept, self._pairs(names.TRUTH))
+
+    def _later(self, data: DataSet) -> Task:
+        later = self._held(LATER_SHARE)
+        rows = data.events.member[later], data.events.lead[later]
+        shape = (len(data.members), len(data.leads))
+        truth = sparse.csr_matrix((np.ones(int(later.sum()), np.float32), rows), shape=shape)
+        return self._new_to_member("later", ~later, truth)
+
+    def _new_to_member(self, split: str, kept: Mask, truth: sparse.csr_matrix) -> Task:
+        train = self._data.events.select(kept)
+        asked, wanted = _asked(truth)
+        question = Lists(
+            "RecommendLeads",
+            asked,
+            20,
+            _taken(train, truth.shape)[asked],
+            _last_us(train),
+            truth=wanted,
+            slices=history_slices(train, asked),
+        )
+        has_places = any(lead.latitude is not None for lead in self._data.leads)
+        asked_peers = peers.COLLABORATIVE + (peers.PLACES if has_places else ())
+        return self._task(split, kept, question, asked_peers)
+
+    def _exposed(self) -> Iterator[Task]:
+        if self._data.events.has_times:
+            yield self._pair_task("later", self._held(LATER_SHARE), untouched=False)
+            return
+        by_lead = id_hashes(self._data.lead_ids.ids, self._seed) < NEW_LEADS_SHARE
+        yield self._pair_task("new leads", by_lead[self._data.events.lead], untouched=True)
+        yield self._pair_task("new pairs", self._held(NEW_PAIRS_SHARE), untouched=False)
+
+    def _pair_task(self, split: str, held: Mask, *, untouched: bool) -> Task:
+        events = self._data.events
+        member, lead, label = labelled_pairs(events.select(held))
+        train = events.select(~held)
+        pairs = Pairs("ScorePairs", member, lead, label, _last_us(events), self._seed)
+        questions: tuple[Pairs | Matches, ...] = (pairs,)
+        asked: dict[str, tuple[str, ...]] = {pairs.name: peers.EXPOSED}
+        if untouched:
+            new = np.unique(lead)
+            some = np.argsort(id_hashes([str(row) for row in new.tolist()], self._seed))
+            new = np.sort(new[some[:PLANNED_LEADS]])
+            count = len(self._data.members)
+            most = min(1_000, count)
+            matches = Matches("MatchMembers", new, most, _last_us(events), count)
+            questions, asked[matches.name] = (pairs, matches), ("answer rate", "TF-IDF profile")
+        folder = self._written(split, ~held)
+        return Task(
+            self._folder.name, split, folder, self._data, train, questions, asked, untouched,
+            self._seed,
+        )  # fmt: skip
+
+    def _authors(self) -> Task:
+        """One lead of everybody who wrote two or more, held out and known to nobody."""
+        events = self._data.events
+        member, lead = events.member, events.lead
+        hashes = id_hashes(self._data.lead_ids.ids, self._seed)[lead]
+        order = np.lexsort((hashes, member))
+        first = order[np.append(True, np.diff(member[order]) != 0)]
+        many = np.bincount(member, minlength=len(self._data.members)) >= 2
+        chosen = first[many[member[first]]]
+        rows, once = np.unique(lead[chosen], return_index=True)
+        authors = member[chosen][once]
+        held = np.isin(lead, rows)
+        drafts = tuple(names.as_draft(self._data.leads[row]) for row in rows.tolist())
+        question = Matches(
+            "MatchMembers of a draft",
+            rows,
+            len(self._data.members),
+            _last_us(events.select(~held)),
+            len(self._data.members),
+            drafts=drafts,
+            authors=authors,
+        )
+        gone = [self._data.lead_ids.ids[row] for row in rows.tolist()]
+        folder = self._written("one held out", ~held, gone)
+        return Task(
+            self._folder.name, "one held out", folder, self._data, events.select(~held),
+            (question,), {question.name: peers.TEXT}, True, self._seed,
+        )  # fmt: skip
+
+    def _held(self, share: float) -> Mask:
+        """The last share of a log with times, otherwise a share of the pairs by hash."""
+        events = self._data.events
+        if events.has_times:
+            return np.asarray(events.time_us >= np.quantile(events.time_us, 1.0 - share))
+        members, leads = self._data.member_ids.ids, self._data.lead_ids.ids
+        pairs = zip(events.member.tolist(), events.lead.tolist(), strict=True)
+        return id_hashes([f"{members[m]} {leads[n]}" for m, n in pairs], self._seed) < share
+
+    def _task(
+        self, split: str, kept: Mask, question: Lists, asked: tuple[str, ...], *,
+        untouched: bool = False,
+    ) -> Task:  # fmt: skip
+        folder = self._written(split, kept)
+        return Task(
+            self._folder.name, split, folder, self._data, self._data.events.select(kept),
+            (question,), {question.name: asked}, untouched, self._seed,
+        )  # fmt: skip
+
+    def _written(self, split: str, kept: Mask, gone: list[str] | None = None) -> Path:
+        target = self._work / split.replace(" ", "-")
+        write_part(self._folder, target, self._data, kept, without_leads=gone or ())
+        return target
+
+    def _ids(self, name: str) -> list[str]:
+        return pl.read_csv(self._folder / name, infer_schema=False)["lead_id"].to_list()
+
+    def _pairs(self, name: str) -> sparse.csr_matrix:
+        table = pl.read_csv(self._folder / name, infer_schema=False)
+        rows = (
+            self._data.member_ids.rows(table["member_id"].to_list(), "error"),
+            self._data.lead_ids.rows(table["lead_id"].to_list(), "error"),
+        )
+        shape = (len(self._data.members), len(self._data.leads))
+        return sparse.csr_matrix((np.ones(len(table), np.float32), rows), shape=shape)
+
+
+def labelled_pairs(
+    events: EventLog,
+) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.float32]]:
+    """Each exposed pair once: member, lead, and 1 where a claim is in `events`, too."""
+    shown = events.of_kind(EventKind.PUSHED, EventKind.SHOWN)
+    claims = events.of_kind(EventKind.CLAIMED)
+    keys = np.unique(shown.member.astype(np.int64) << 32 | shown.lead)
+    taken = claims.member.astype(np.int64) << 32 | claims.lead
+    label = np.isin(keys, taken).astype(np.float32)
+    return (keys >> 32).astype(np.int32), (keys & 0xFFFFFFFF).astype(np.int32), label
+
+
+def _asked(truth: sparse.csr_matrix) -> tuple[NDArray[np.int32], sparse.csr_matrix]:
+    """The members with something to find, and their rows of the truth."""
+    truth.sum_duplicates()
+    asked = np.flatnonzero(np.diff(truth.indptr)).astype(np.int32)
+    return asked, truth[asked].tocsr()
+
+
+def _taken(events: EventLog, shape: tuple[int, int]) -> sparse.csr_matrix:
+    known = events.select(events.lead >= 0)
+    ones = np.ones(len(known), np.float32)
+    return sparse.csr_matrix((ones, (known.member, known.lead)), shape=shape)
+
+
+def _last_us(events: EventLog) -> int:
+    return int(events.time_us[-1]) if len(events) else 0

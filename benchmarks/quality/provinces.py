@@ -1,0 +1,88 @@
+"""The simulated province: new leads, judged by the oracle's expected claims."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+from scipy import sparse
+
+from benchmarks.province.config import ProvinceConfig
+from benchmarks.province.world import Province, generate
+from benchmarks.quality.folders import id_hashes
+from benchmarks.quality.peers import names as peers
+from benchmarks.quality.questions import Answer, Lists
+from benchmarks.quality.slices import history_slices
+from benchmarks.quality.tasks import Task
+from benchmarks.workload import write_dataset
+from training.logs import read_dataset
+
+NAME, SPLIT = "province", "new leads"
+SIZE, QUICK_SIZE = (5_000, 10_000, 200_000), (600, 1_500, 25_000)
+MOST_ASKED = 2_000
+K = 10
+
+
+class ProvinceTask:
+    """A province on disk, its task, and what the oracle would say."""
+
+    def __init__(self, size: tuple[int, int, int], work: Path, seed: int) -> None:
+        self.province = generate(ProvinceConfig(*size), seed)
+        folder = work / NAME
+        shutil.rmtree(folder, ignore_errors=True)
+        write_dataset(self.province, folder)
+        self.task = _task(self.province, folder, seed)
+
+    def oracle(self) -> Answer:
+        """The best ten of each member by the true chances: 1.0 by definition."""
+        return self._best(noise=True)
+
+    def without_noise(self) -> Answer:
+        """The best ten by the chances without the pair's noise: nobody can know more."""
+        return self._best(noise=False)
+
+    def _best(self, *, noise: bool) -> Answer:
+        question = self.task.questions[0]
+        assert isinstance(question, Lists)
+        assert question.candidates is not None
+        chances = _chances(self.province, question.asked, question.candidates, noise=noise)
+        best = np.argsort(-chances, axis=1)[:, :K]
+        return Answer(question.candidates[best])
+
+
+def _task(province: Province, folder: Path, seed: int) -> Task:
+    data = read_dataset(folder)
+    asked = np.arange(len(province.members), dtype=np.int32)
+    order = np.argsort(id_hashes(province.member_ids, seed))
+    asked = np.sort(asked[order[:MOST_ASKED]])
+    candidates = province.new_rows.astype(np.int32)
+    gains = _chances(province, asked, candidates, noise=True)
+    forbidden = sparse.lil_matrix((len(asked), len(data.leads)), dtype=np.float32)
+    forbidden[:, candidates] = (gains == 0.0).astype(np.float32)
+    rural = province.member_rural[asked]
+    question = Lists(
+        "RecommendLeads",
+        asked,
+        K,
+        forbidden.tocsr(),
+        province.config.end_time_us,
+        gains=gains,
+        candidates=candidates,
+        slices=history_slices(data.events, asked) | {"rural": rural, "urban": ~rural},
+    )
+    who = (*peers.UNTOUCHED, "nearest and popular", "answer rate", "boosted trees")
+    return Task(
+        NAME, SPLIT, folder, data, data.events, (question,), {question.name: who}, True, seed
+    )
+
+
+def _chances(
+    province: Province, members: np.ndarray, leads: np.ndarray, *, noise: bool
+) -> np.ndarray:
+    """float64[u, c]: P(claim) of a push at the log's end; 0 where the pair is not allowed."""
+    rows, columns = np.repeat(members, len(leads)), np.tile(leads, len(members))
+    when = province.config.end_time_us
+    chances = province.claim_probability(rows, columns, when, noise=noise)
+    chances[~province.masks.allowed(rows, columns)] = 0.0
+    return np.asarray(chances.reshape(len(members), len(leads)))

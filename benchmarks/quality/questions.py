@@ -1,0 +1,137 @@
+"""What is asked of every system alike, and how its answers are measured.
+
+A question holds the truth; systems see only what `ask` needs of it. Rows are those of the data
+set's tables, as in training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from benchmarks.quality.pair_measures import measure_pairs
+from benchmarks.quality.plans import capped_share_of_top
+from benchmarks.quality.samples import F64, Mean, Sample
+from features.entities import Lead
+from training.metrics import list_hits, ndcg_at, recall_at, reciprocal_rank
+
+Ints = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a system says: rows int32[n, k] (-1 = no more), or scores of pairs float32[n].
+
+    `seconds` is what its training took; `note` says why there is nothing else.
+    """
+
+    rows: Ints | None = None
+    scores: F64 | None = None
+    probabilities: F64 | None = None
+    seconds: float = float("nan")
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Lists:
+    """RecommendLeads: the best `k` leads for each of `asked` members.
+
+    Relevant is what `truth` (csr[u, leads]) stores; with `gains` (float64[u, candidates]) the
+    expected claims of a list count instead, as a share of the best list's. `candidates` (None: all
+    leads) restricts what may be listed, `excluded` csr[u, leads] what a member may not get.
+    `cuts` are list lengths to measure at. `slices` are parts of the asked members.
+    """
+
+    name: str
+    asked: Ints
+    k: int
+    excluded: sparse.csr_matrix
+    as_of_us: int
+    truth: sparse.csr_matrix | None = None
+    gains: F64 | None = None
+    candidates: Ints | None = None
+    cuts: tuple[int, ...] = (20,)
+    slices: Mapping[str, Mask] = field(default_factory=dict)
+
+    def measure(self, answer: Answer) -> dict[str, Sample]:
+        """Recall and NDCG at every cut, or the share of the oracle's expected claims."""
+        assert answer.rows is not None
+        if self.gains is not None:
+            return {f"oracle share@{self.k}": Mean(self._shares(answer.rows))}
+        assert self.truth is not None
+        hits, relevant = list_hits(answer.rows, self.truth)
+        found: dict[str, Sample] = {}
+        for cut in self.cuts:
+            found[f"recall@{cut}"] = Mean(recall_at(hits, relevant, cut))
+            found[f"ndcg@{cut}"] = Mean(ndcg_at(hits, relevant, cut))
+        return found
+
+    def _shares(self, rows: Ints) -> F64:
+        """Each member's expected claims over the oracle's mean: the mean is the share of all."""
+        assert self.gains is not None
+        assert self.candidates is not None
+        place = np.full(max(int(self.candidates.max()), int(rows.max())) + 1, -1)
+        place[self.candidates] = np.arange(len(self.candidates))
+        at = np.where(rows >= 0, place[rows], -1)[:, : self.k]
+        own = np.take_along_axis(self.gains, np.maximum(at, 0), axis=1) * (at >= 0)
+        best = -np.sort(-self.gains, axis=1)[:, : self.k]
+        return np.asarray(own.sum(axis=1) / best.sum(axis=1).mean(), np.float64)
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """ScorePairs: a score for each given pair, of which `label` says whether it was taken."""
+
+    name: str
+    member: Ints
+    lead: Ints
+    label: NDArray[np.float32]
+    as_of_us: int
+    seed: int
+    slices: Mapping[str, Mask] = field(default_factory=dict)
+
+    def measure(self, answer: Answer) -> dict[str, Sample]:
+        """See pair_measures."""
+        assert answer.scores is not None
+        return measure_pairs(
+            self.member, self.lead, self.label, answer.scores, answer.probabilities, self.seed
+        )
+
+
+@dataclass(frozen=True)
+class Matches:
+    """MatchMembers: the best `k` members for each lead, a stored one or a draft.
+
+    `lead_rows` int32[n] are rows of the full table (peers read contents there); `drafts` the same
+    leads where they are stored nowhere. `authors` int32[n] are the members to find; without them
+    it is asked how the pushes fall on members, when each lead is pushed to `pushes` members and
+    nobody gets more than `member_cap`.
+    """
+
+    name: str
+    lead_rows: Ints
+    k: int
+    as_of_us: int
+    member_count: int
+    drafts: tuple[Lead, ...] = ()
+    authors: Ints | None = None
+    pushes: int = 10
+    member_cap: int = 5
+    slices: Mapping[str, Mask] = field(default_factory=dict)
+
+    def measure(self, answer: Answer) -> dict[str, Sample]:
+        """MRR of the authors, or the share of pushes that the top 1 % of members get."""
+        assert answer.rows is not None
+        if self.authors is not None:
+            return {"mrr": Mean(reciprocal_rank(answer.rows == self.authors[:, None]))}
+        share = capped_share_of_top(answer.rows, self.member_count, self.pushes, self.member_cap)
+        return {f"pushes to top 1 %, cap {self.member_cap}": Mean(np.array([share]))}
+
+
+Question: TypeAlias = Lists | Pairs | Matches

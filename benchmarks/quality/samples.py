@@ -1,0 +1,72 @@
+"""A measure as something that can be drawn again: its interval, and its difference to another's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.intervals import (
+    Interval,
+    bootstrap_difference,
+    bootstrap_mean,
+    bootstrap_statistic,
+)
+
+F64 = NDArray[np.float64]
+STATISTIC_RESAMPLES = 400
+"""A statistic over all pairs costs more a draw than a mean does."""
+
+
+@dataclass(frozen=True)
+class Mean:
+    """The mean of one value a member or lead (float64[n], NaN: nothing to measure there)."""
+
+    values: F64
+
+    def within(self, units: NDArray[np.bool_]) -> Mean:
+        """The same over some of the units (bool[n])."""
+        return Mean(self.values[units])
+
+
+@dataclass(frozen=True)
+class Statistic:
+    """A statistic of n pairs by their weights; pairs of one group (int[n]) are drawn together."""
+
+    of: Callable[[F64], float]
+    groups: NDArray[np.integer]
+
+
+Sample: TypeAlias = Mean | Statistic
+
+
+def interval(sample: Sample, seed: int) -> Interval:
+    """The value with its 95 % bootstrap interval."""
+    if isinstance(sample, Mean):
+        return bootstrap_mean(sample.values, seed=seed)
+    return bootstrap_statistic(sample.of, sample.groups, seed=seed, resamples=STATISTIC_RESAMPLES)
+
+
+def difference(ours: Sample, theirs: Sample, seed: int) -> Interval:
+    """The paired 95 % bootstrap interval of ours - theirs, over the same units or pairs."""
+    if isinstance(ours, Mean) and isinstance(theirs, Mean):
+        return bootstrap_difference(ours.values, theirs.values, seed=seed)
+    assert isinstance(ours, Statistic)
+    assert isinstance(theirs, Statistic)
+    first, second = ours.of, theirs.of
+    return bootstrap_statistic(
+        lambda weights: first(weights) - second(weights),
+        ours.groups,
+        seed=seed,
+        resamples=STATISTIC_RESAMPLES,
+    )
+
+
+def value(sample: Sample) -> float:
+    """The plain value."""
+    if isinstance(sample, Mean):
+        return float(np.nanmean(sample.values)) if len(sample.values) else float("nan")
+    return sample.of(np.ones(len(sample.groups)))
