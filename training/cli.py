@@ -16,6 +16,7 @@ from features.errors import RecsvcError
 from training.config import TrainingConfig
 from training.nightly import Training
 from training.report import TrainingReport
+from training.settings import configured, read_settings
 
 UNUSABLE = 1
 """Exit status when the data cannot be used."""
@@ -36,7 +37,7 @@ def train(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of everything random.")] = TrainingConfig().seed,
     threads: Annotated[
-        int, typer.Option(help="Threads; some models repeat exactly only with 1.")
+        int, typer.Option(help="Threads; the model is the same with any number.")
     ] = TrainingConfig().threads,
     encoder: Annotated[
         bool,
@@ -44,6 +45,9 @@ def train(
             "--encoder", help="Also read texts with the sentence encoder (the extra `encoder`)."
         ),
     ] = False,
+    settings: Annotated[
+        Path | None, typer.Option(help="Settings that `recsvc tune` found, in place of defaults.")
+    ] = None,
 ) -> None:
     """Train a model on a data set and publish it, unless the gate says no.
 
@@ -54,6 +58,8 @@ def train(
     console = Console(stderr=True)
     features = FeatureConfig(use_encoder=encoder)
     config = TrainingConfig(features=features, seed=seed, threads=threads)
+    if settings is not None:
+        config = _with_settings(config, settings, console)
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=console, transient=True) as bar:
         task = bar.add_task("starting", total=None)
@@ -69,6 +75,14 @@ def train(
     Console().print(report.render())
     if not report.published:
         raise typer.Exit(NOT_PUBLISHED)
+
+
+def _with_settings(config: TrainingConfig, path: Path, console: Console) -> TrainingConfig:
+    try:
+        return configured(config, read_settings(path))
+    except RecsvcError as error:
+        console.print(str(error), style="red", markup=False, highlight=False, soft_wrap=True)
+        raise typer.Exit(UNUSABLE) from error
 
 
 def _problem(run: Callable[[], object]) -> str:
