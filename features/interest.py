@@ -25,6 +25,7 @@ _KIND_WEIGHTS = {
     EventKind.RESOLVED: 1.0,
     EventKind.RELEASED: -0.3,
     EventKind.TRANSFERRED: -0.1,
+    EventKind.SEE_LESS: -0.5,  # of leads like it: as much as NOT_MY_FIELD
 }
 """How much an event says about what a member cares for; kinds not named say nothing."""
 

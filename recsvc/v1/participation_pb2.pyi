@@ -56,7 +56,10 @@ class _EventKindEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_EventKind.V
     EVENT_KIND_DISMISSED: _EventKind.ValueType  # 12
     """Refusal: the member does not want it (`dismiss_reason`); it never comes back to them."""
     EVENT_KIND_SEE_LESS: _EventKind.ValueType  # 13
-    """Refusal: the member wants less of a topic, of leads like `lead`, or, with neither, of all."""
+    """Refusal: the member wants less of leads like `lead`: it never comes back to them, and their
+    interest in its subject falls. With a `topic` alone, or with neither, it is kept in the log for
+    people to read and changes no list.
+    """
 
 class EventKind(_EventKind, metaclass=_EventKindEnumTypeWrapper):
     """What happened between a member and a lead."""
@@ -90,7 +93,10 @@ EVENT_KIND_RATED: EventKind.ValueType  # 11
 EVENT_KIND_DISMISSED: EventKind.ValueType  # 12
 """Refusal: the member does not want it (`dismiss_reason`); it never comes back to them."""
 EVENT_KIND_SEE_LESS: EventKind.ValueType  # 13
-"""Refusal: the member wants less of a topic, of leads like `lead`, or, with neither, of all."""
+"""Refusal: the member wants less of leads like `lead`: it never comes back to them, and their
+interest in its subject falls. With a `topic` alone, or with neither, it is kept in the log for
+people to read and changes no list.
+"""
 Global___EventKind: _TypeAlias = EventKind  # noqa: Y015
 
 class _DismissReason:
@@ -174,7 +180,7 @@ class ParticipationEvent(_message.Message):
     dismiss_reason: Global___DismissReason.ValueType
     """DISMISSED: why."""
     topic: _builtins.str
-    """SEE_LESS: the topic to see less of; at most 100 characters."""
+    """SEE_LESS without `lead`: the topic to see less of, for the log; at most 100 characters."""
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When; not older than 7 days (EVENT_TOO_OLD) nor more than five minutes ahead."""
