@@ -52,7 +52,7 @@ def compare(
             continue
         for measure, sample in measured[one.system].items():
             rows.append(_row(common, measure, sample, best.get(measure), measured, one, seed))
-            if one.kind != "peer" and isinstance(sample, Mean):
+            if one.kind == "served" and isinstance(sample, Mean):
                 rows += _slices(
                     common, question, measure, sample, best.get(measure), measured, seed
                 )

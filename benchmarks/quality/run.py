@@ -92,7 +92,7 @@ class TaskRun:
         agreed = f"service and pipeline agree on {found.agreed} of {found.compared} replies"
 
         def told(row: Row) -> Row:
-            if row.system != SERVED:
+            if row.system != SERVED or row.part != "all":
                 return row
             note = row.note or agreed
             return replace(row, latency_ms=found.median_ms, latency_p99_ms=found.p99_ms, note=note)
@@ -126,8 +126,7 @@ class TaskRun:
             every = np.ones(len(data.events), bool)
             columns = variant.without_columns
             write_part(self.task.folder, folder, data, every, without_columns=columns)
-        models = self.plan.work / "variant-models"
-        trained = ours.train(folder, models, variant.config, lambda _: None)
+        trained = ours.train_ungated(folder, variant.config)
         for question in self.task.questions:
             answer = ours.ask(trained, self.task, question)
             asked[question.name].append(Contender(variant.name, "ours", answer))

@@ -47,9 +47,16 @@ def rows_in_order(rows: Sequence[Row]) -> list[Row]:
         if row.measure == "none":
             first = list(measures.get((row.data, row.split, row.question), {}))[:1]
             told += [replace(row, measure=measure) for measure in first]
+    worth = {(_key(row), row.system): row.value for row in told if row.part == "all"}
     return sorted(
         told,
-        key=lambda r: (places[_key(r)], ORDER[r.kind], r.part != "all", _down(r.value)),
+        key=lambda r: (
+            places[_key(r)],
+            ORDER[r.kind],
+            _down(worth[_key(r), r.system]),
+            r.system,
+            r.part != "all",
+        ),
     )
 
 
