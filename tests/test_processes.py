@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from structlog.typing import FilteringBoundLogger
 
 from recsvc.serving.log import build_logger
 from recsvc.serving.orders import Order, Ready
-from recsvc.serving.processes import WorkerProcess, keep_valkey, worker_environment
+from recsvc.serving.processes import WORKER, WorkerProcess, keep_valkey, worker_environment
 from recsvc.store.embedded import EmbeddedStoreError, EmbeddedValkey
 
 ORDER = Order("{}", "unix://nowhere", "127.0.0.1:0", 3)
@@ -144,3 +145,10 @@ def test_libraries_of_a_worker_start_no_threads(monkeypatch: pytest.MonkeyPatch)
     assert (found["OMP_NUM_THREADS"], found["NUMBA_NUM_THREADS"]) == ("4", "1")
     assert "PROMETHEUS_MULTIPROC_DIR" not in found
     assert worker_environment("/m")["PROMETHEUS_MULTIPROC_DIR"] == "/m"
+
+
+def test_a_worker_starts_without_what_only_training_needs() -> None:
+    names = ("sklearn", "lightgbm", "implicit", "lightfm", "pandas")
+    code = f"import sys, {WORKER[2]}; print([n for n in {names!r} if n in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
