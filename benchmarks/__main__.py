@@ -8,10 +8,19 @@ from __future__ import annotations
 import typer
 
 from benchmarks import claims, crash, swap, workload
-from benchmarks.hotpath import serve
+from benchmarks.hotpath import index, serve, train
 from benchmarks.quality import command as quality
 
-_APPS = (workload.app, crash.app, claims.app, swap.app, serve.app, quality.app)
+_APPS = (
+    workload.app,
+    crash.app,
+    claims.app,
+    swap.app,
+    serve.app,
+    index.app,
+    train.app,
+    quality.app,
+)
 
 main = typer.Typer(help="Benchmarks of recsvc, and the data they run on.", no_args_is_help=True)
 for _app in _APPS:

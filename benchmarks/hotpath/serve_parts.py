@@ -9,6 +9,7 @@ from pathlib import Path
 
 from benchmarks.hotpath.als import factors_file
 from benchmarks.hotpath.grown import grown_models
+from benchmarks.hotpath.instructions import can_count, measure_instructions
 from benchmarks.hotpath.outcome import Outcome
 from benchmarks.hotpath.serve_life import measure_memory, measure_start, measure_swap
 from benchmarks.hotpath.serve_load import measure_kill, measure_load, measure_overload
@@ -26,6 +27,7 @@ class Part(StrEnum):
     country = "country"
     stages = "stages"
     growth = "growth"
+    instructions = "instructions"
     memory = "memory"
     start = "start"
     writes = "writes"
@@ -101,6 +103,11 @@ async def _growth(plan: Plan) -> None:
     plan.outcome.add(measure_growth(plan.world.bundle(), factors, plan.step, plan.outcome.series))
 
 
+async def _instructions(plan: Plan) -> None:
+    if can_count():
+        plan.outcome.add(await measure_instructions(plan.models, plan.folder, plan.step))
+
+
 async def _memory(plan: Plan) -> None:
     seconds = 2 * plan.seconds
     plan.outcome.add(await measure_memory(plan.models, plan.folder, seconds, plan.step))
@@ -148,6 +155,7 @@ PARTS: dict[Part, Callable[[Plan], Coroutine[None, None, None]]] = {
     Part.country: _country,
     Part.stages: _stages,
     Part.growth: _growth,
+    Part.instructions: _instructions,
     Part.memory: _memory,
     Part.start: _start,
     Part.writes: _writes,
