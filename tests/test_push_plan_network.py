@@ -165,7 +165,7 @@ def best_of_all(task: Task) -> float:
     """The most that any plan with the best coverage is worth, by trying every plan."""
     problem = Problem(
         task.pair_member, task.pair_lead, task.probability, np.zeros((len(task.worth), 4)),
-        *task[4:], spread_price=0.0,
+        *task[4:9], spread_price=0.0,
     )  # fmt: skip
     best = (-1, -np.inf)
     for bits in itertools.product([False, True], repeat=len(task.pair_lead)):

@@ -99,9 +99,13 @@ class CandidateFinder:
         pairs = Pairs(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
         return Candidates(pairs, np.array(eligible, np.int64), np.array(free, np.int64))
 
+    def everyone(self, lead: int, among: U8, wanted: Eligibility = _EVERYBODY) -> I64:
+        """All members (global rows) who may get a lead now and are `among` (uint8[members])."""
+        return np.flatnonzero(self._usable(lead, _kept(self.mask(lead, wanted))) & among)
+
     def everybody(self, lead: int, wanted: Eligibility, among: U8, count: int) -> Pairs:
-        """The best `count` of all members who may get a lead and are `among` (uint8[members])."""
-        members = np.flatnonzero(self._usable(lead, _kept(self.mask(lead, wanted))) & among)
+        """The best `count` of everyone, scored."""
+        members = self.everyone(lead, among, wanted)
         return self.scored(members, np.full(len(members), lead, np.int64), count)
 
     def scored(self, members: I64, leads: I64, count: int) -> Pairs:

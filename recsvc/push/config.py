@@ -39,6 +39,7 @@ class Worth(Struct, frozen=True, forbid_unknown_fields=True):
     urgency: tuple[float, float, float, float] = (1.0, 1.25, 1.6, 2.0)
     age_most: float = 1.5
     age_half_days: float = 14.0
+    attention: float = 0.04  # what a push costs: fewer than U where it would bring less than that
 
 
 class Holdout(Struct, frozen=True, forbid_unknown_fields=True):
@@ -80,7 +81,10 @@ class PushConfig(Struct, frozen=True, forbid_unknown_fields=True):
             (any(u < 1 for u in waves.most), "waves.most must be 1 or more"),
             (any(h <= 0 for h in waves.deadline_hours), "deadlines must be above 0"),
             (any(c < 0 for c in counts), "caps cannot be negative"),
-            (any(w < 0 for w in self.worth.urgency), "worth cannot be negative"),
+            (
+                min(*self.worth.urgency, self.worth.attention) < 0,
+                "worth and attention cannot be negative",
+            ),
             (self.worth.age_most < 1 or self.worth.age_half_days <= 0, "age must add worth"),
         ):
             if wrong:

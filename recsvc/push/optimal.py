@@ -30,6 +30,7 @@ class Ground(NamedTuple):
     used: I32  # [members] places taken before this plan
     active_count: int
     busiest_limit: float
+    push_price: float
     seed: int
 
 
@@ -62,7 +63,9 @@ def best_plan(ground: Ground, finder: CandidateFinder) -> Best:
 
 
 def _solve(ground: Ground, pairs: Pairs) -> Best:
-    numbered = number_task(pairs, ground.due, ground.ours, ground.allowance, ground.used)
+    numbered = number_task(
+        pairs, ground.due, ground.ours, ground.allowance, ground.used, ground.push_price
+    )
     others = (ground.allowance.load + ground.used).copy()
     others[numbered.members] = 0
     rounds = _ROUNDS if len(numbered.task.pair_lead) <= _LARGE_PAIRS else _ROUNDS_LARGE

@@ -43,6 +43,7 @@ class Task(NamedTuple):
     county: I32  # [L] dense numbers, -1: none
     cap: I32  # [M]
     load: I32  # [M] pushes of the window
+    push_price: float = 0.0  # what a member's attention costs, in the unit of worth
 
 
 class Optimum(NamedTuple):
@@ -86,8 +87,9 @@ def taken_chances(task: Task, chosen: B8) -> F64:
 
 
 def plan_worth(task: Task, chosen: B8, spread_price: float = 0.0) -> float:
-    """The objective itself: worth times chance over the leads, less the prices of load."""
+    """The objective itself: worth times chance over the leads, less prices of pushes and load."""
     worth = float((task.worth * taken_chances(task, chosen)).sum())
+    worth -= task.push_price * float(chosen.sum())
     given = np.bincount(task.pair_member[chosen], minlength=len(task.cap))
     return worth - spread_price * float((given * task.load + given * (given - 1) // 2).sum())
 
@@ -138,7 +140,8 @@ def _linearised(
         pair_member=task.pair_member,
         pair_lead=task.pair_lead,
         pair_value=pair_value,
-        slot_value=np.minimum.accumulate(steps, axis=1),  # concave up to rounding
+        slot_value=np.minimum.accumulate(steps, axis=1)
+        - task.push_price,  # concave but for rounding
         least=task.least,
         most=task.most,
         county=task.county,

@@ -93,6 +93,7 @@ def _plan(
         np.bincount(chance.pushed_members(), minlength=len(snapshot.members)).astype(np.int32),
         active_members(snapshot),
         config.busiest_share,
+        config.worth.attention,
         seed,
     )
     best = best_plan(ground, finder)
@@ -109,7 +110,7 @@ def _plan(
 def _chance(due: Due, found: Candidates, allowance: Allowance, rng: np.random.Generator) -> Part:
     """The leads that are left to chance, drawn before anything is chosen."""
     nothing = np.zeros(len(allowance.free), np.int32)
-    numbered = number_task(found.pairs, due, due.by_chance, allowance, nothing)
+    numbered = number_task(found.pairs, due, due.by_chance, allowance, nothing, 0.0)
     leads = np.ones(len(numbered.due_at), bool)
     drawn, _ = draw_chance_leads(numbered.task, leads, rng)
     return Part(numbered, drawn, None, Source.EXPLORED)

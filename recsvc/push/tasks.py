@@ -22,7 +22,9 @@ class Numbered(NamedTuple):
     due_at: I64  # [L] place of each lead in Due
 
 
-def number_task(pairs: Pairs, due: Due, which: B8, allowance: Allowance, used: I32) -> Numbered:
+def number_task(
+    pairs: Pairs, due: Due, which: B8, allowance: Allowance, used: I32, push_price: float
+) -> Numbered:
     """The task over some of the due leads (`which` bool[due]).
 
     `used` int32[members] are places of the caps that are taken already.
@@ -42,6 +44,7 @@ def number_task(pairs: Pairs, due: Due, which: B8, allowance: Allowance, used: I
         due.county[due_at],
         np.maximum(allowance.free[members] - used[members], 0).astype(np.int32),
         (allowance.load[members] + used[members]).astype(np.int32),
+        push_price,
     )
     return Numbered(task, members, due_at)
 
