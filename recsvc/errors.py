@@ -17,12 +17,12 @@ RecsvcError                              (features.errors)
     │                                    UnknownConflict UnknownModel UnknownPush
     ├── PreconditionError                FAILED_PRECONDITION: NoModel NoPreviousModel ModelUnusable
     │                                    NotReplayable OrganizationInUse AlreadyClaimed
-    │                                    ClaimNotActive LeadNotOpen ClaimNotAllowed
+    │                                    ClaimNotActive LeadNotOpen ClaimNotAllowed PushesPaused
     ├── DeniedError                      PERMISSION_DENIED: PermissionDenied RoleNotAllowed
     ├── UnavailableError                 UNAVAILABLE: StoreUnavailable RevisionNotReached NotReady
     ├── ExistsError                      ALREADY_EXISTS: EventIdConflict RequestIdConflict
     │                                    ClaimExists
-    └── Unauthenticated  Overloaded (RESOURCE_EXHAUSTED)  ConcurrentUpdate (ABORTED)
+    └── Unauthenticated  Overloaded (RESOURCE_EXHAUSTED)  ConcurrentUpdate PlanRunning (ABORTED)
         DeadlineExceeded  Internal
 
 Every reason has its example in protos/recsvc/v1/errors.proto. The client raises the same classes.
@@ -295,6 +295,10 @@ class ClaimNotAllowedError(PreconditionError):
     reason = "CLAIM_NOT_ALLOWED"
 
 
+class PushesPausedError(PreconditionError):
+    reason = "PUSHES_PAUSED"
+
+
 class PermissionDeniedError(DeniedError):
     reason = "PERMISSION_DENIED"
 
@@ -345,6 +349,12 @@ class ConcurrentUpdateError(ServiceError):
     reason = "CONCURRENT_UPDATE"
     status = "ABORTED"
     default_retry_seconds = 0.05
+
+
+class PlanRunningError(ServiceError):
+    reason = "PLAN_RUNNING"
+    status = "ABORTED"
+    default_retry_seconds = 1.0
 
 
 class DeadlineExceededError(ServiceError):

@@ -120,6 +120,9 @@ class Settings(BaseSettings):
     default_diversity: float = Field(
         default=0.0, ge=0, le=1, description="Diversity of lists whose request says none"
     )
+    push_config: Path | None = Field(
+        default=None, description="TOML file on pushing: caps, waves, worth; none: the defaults"
+    )
     max_in_flight: int = Field(
         default=512, ge=1, description="Calls a worker takes at a time; more are told OVERLOADED"
     )

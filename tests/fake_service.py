@@ -15,9 +15,24 @@ from grpc_health.v1 import health_pb2
 
 from recsvc.convert.status import to_grpc
 from recsvc.errors import ServiceError
-from recsvc.v1 import catalog_pb2, claim_pb2, model_pb2, participation_pb2, recommendation_pb2
+from recsvc.v1 import (
+    catalog_pb2,
+    claim_pb2,
+    model_pb2,
+    participation_pb2,
+    push_pb2,
+    recommendation_pb2,
+)
 
-_FILES = (catalog_pb2, claim_pb2, model_pb2, participation_pb2, recommendation_pb2, health_pb2)
+_FILES = (
+    catalog_pb2,
+    claim_pb2,
+    push_pb2,
+    model_pb2,
+    participation_pb2,
+    recommendation_pb2,
+    health_pb2,
+)
 
 
 @dataclass(frozen=True)

@@ -29,6 +29,7 @@ from recsvc.v1 import (
     claim_pb2_grpc,
     model_pb2_grpc,
     participation_pb2_grpc,
+    push_pb2_grpc,
     recommendation_pb2_grpc,
 )
 
@@ -55,6 +56,7 @@ class Service:
         self.recommendation: Any = recommendation_pb2_grpc.RecommendationServiceStub(self.channel)
         self.participation: Any = participation_pb2_grpc.ParticipationServiceStub(self.channel)
         self.claim: Any = claim_pb2_grpc.ClaimServiceStub(self.channel)
+        self.push: Any = push_pb2_grpc.PushServiceStub(self.channel)
         self.model: Any = model_pb2_grpc.ModelServiceStub(self.channel)
 
     def log_lines(self, event: str) -> list[dict[str, Any]]:

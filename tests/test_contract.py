@@ -18,7 +18,14 @@ from features.entities import DismissReason, EventKind, LeadState
 from recsvc.model.organizations import RULES
 from recsvc.model.terms import FEATURES
 from recsvc.model.verdicts import Verdict
-from recsvc.v1 import access_pb2, participation_pb2, recommendation_pb2, resources_pb2
+from recsvc.push.types import Source, Unserved
+from recsvc.v1 import (
+    access_pb2,
+    participation_pb2,
+    push_pb2,
+    recommendation_pb2,
+    resources_pb2,
+)
 
 ROOT = Path(__file__).parent.parent
 PROTOS = ROOT / "protos" / "recsvc" / "v1"
@@ -28,7 +35,7 @@ FILES: list[FileDescriptor] = [
 ]
 RESOURCE = importlib.import_module("google.api.resource_pb2").resource  # has no type stubs
 WRITES = re.compile(
-    "(Update|Delete|Import|Record|Activate|Rollback|Claim|Release|Transfer|Resolve)[A-Z]"
+    "(Update|Delete|Import|Record|Activate|Rollback|Claim|Release|Transfer|Resolve|Plan|Stream|Ack|Pause)[A-Z]"
 )
 VERDICT_NAMES = {"KEPT": "UNSPECIFIED", "DELETED": "NOT_FOUND", "NOT_YET": "NOT_YET_CREATED"}
 
@@ -62,6 +69,17 @@ def test_filter_reasons_are_the_masks() -> None:
     wire = wire_names(recommendation_pb2.FilterReason, "FILTER_REASON_")
     for verdict in Verdict:
         assert wire[VERDICT_NAMES.get(verdict.name, verdict.name)] == verdict
+
+
+def test_push_filters_are_the_masks_and_plans_give_their_reasons() -> None:
+    filters = wire_names(push_pb2.PushFilter, "PUSH_FILTER_")
+    masks = {verdict.name: int(verdict) for verdict in Verdict if verdict is not Verdict.KEPT}
+    own = {"EXPIRED": 50, "CAPS_USED": 51}
+    assert filters == {"UNSPECIFIED": 0, **masks, **own}
+    unserved = wire_names(push_pb2.UnservedReason, "UNSERVED_REASON_")
+    assert unserved.keys() == {reason.name for reason in Unserved} | {"UNSPECIFIED"}
+    sources = wire_names(push_pb2.PushSource, "PUSH_SOURCE_")
+    assert sources.keys() == {source.name for source in Source} | {"UNSPECIFIED"}
 
 
 def test_reason_codes_and_rules_cover_the_model_and_the_tree() -> None:

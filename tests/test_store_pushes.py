@@ -184,6 +184,9 @@ async def test_what_is_dropped_leaves_all_groups_and_frees_the_cap(
     found = (await store.pushes(tenant, [lease.push.push_id]))[lease.push.push_id]
     assert (found.state, found.why, found.detail) == (PushState.DROPPED, "CAPACITY", b"detail of a")
     assert await put(store, tenant, new("m1", "b", week=1)) == [PutStatus.NEW]
+    again = new("m1", "a", week=2)
+    assert await put(store, tenant, again, again) == [PutStatus.NEW, PutStatus.SAME]
+    assert leads(await take(store, tenant, "h")) == {"a", "b"}
 
 
 async def test_dropping_what_may_have_been_seen_frees_nothing(store: Store, tenant: str) -> None:
@@ -194,6 +197,7 @@ async def test_dropping_what_may_have_been_seen_frees_nothing(store: Store, tena
     [lease] = await take(store, tenant)
     await store.drop_pushes(tenant, [(lease.push.push_id, "CLOSED")], NOW_US)
     assert await put(store, tenant, new("m1", "b", week=1)) == [PutStatus.CAPPED]
+    assert await put(store, tenant, new("m1", "a")) == [PutStatus.SAME]
     assert await ack(store, tenant, lease.push.push_id) == [AckStatus.ACKED], "it came late"
 
 
@@ -221,8 +225,10 @@ async def test_a_digest_takes_all_of_a_member(store: Store, tenant: str) -> None
     await store.join_group(tenant, "g")
     later = new("m1", "later", at_us=NOW_US + DAY_US)
     await put(store, tenant, *(new("m1", x) for x in "abc"), later)
-    found = await take(store, tenant, together=True, most=1)
-    assert leads(found) == {"a", "b", "c"}
+    await put(store, tenant, *(new("m2", x) for x in "abc"))
+    found = [x for x in await take(store, tenant, together=True) if x.push.member_id == "m1"]
+    assert sorted(x.push.lead_id for x in found) == ["a", "b", "c"]
+    assert {x.sent_before for x in found} == {0}
     ids = [lease.push.push_id for lease in found]
     digest = digest_id_of("m1", ids)
     assert digest == digest_id_of("m1", ids[::-1])

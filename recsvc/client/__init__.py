@@ -34,6 +34,14 @@ from recsvc.client.model_types import (
     WorkerList,
 )
 from recsvc.client.options import DEFAULT_ADDRESS, RetryPolicy, Timeouts, Tls
+from recsvc.client.pushes import (
+    AckReport,
+    Delivered,
+    Push,
+    PushPause,
+    PushPlan,
+    UnservedLead,
+)
 from recsvc.client.types import (
     Blocked,
     Eligibility,
@@ -54,11 +62,13 @@ from recsvc.client.types import (
 
 __all__ = [
     "DEFAULT_ADDRESS",
+    "AckReport",
     "AsyncClient",
     "Blocked",
     "Claim",
     "Client",
     "Conflict",
+    "Delivered",
     "DismissReason",
     "Durability",
     "Eligibility",
@@ -79,6 +89,9 @@ __all__ = [
     "Organization",
     "PairScore",
     "Place",
+    "Push",
+    "PushPause",
+    "PushPlan",
     "RankedLead",
     "RankedMember",
     "Reason",
@@ -88,6 +101,7 @@ __all__ = [
     "ScoreTerm",
     "Timeouts",
     "Tls",
+    "UnservedLead",
     "Worker",
     "WorkerList",
 ]

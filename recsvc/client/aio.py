@@ -11,9 +11,9 @@ from typing import Any, Concatenate, ParamSpec, Self, TypeVar
 
 import grpc
 
-from recsvc.client import catalog, claims, imports, models, recommendation
+from recsvc.client import catalog, claims, imports, models, pushes, recommendation
 from recsvc.client.base import BaseClient
-from recsvc.client.calls import Bulk, Call, Caller, Pages, Streams
+from recsvc.client.calls import Bulk, Call, Caller, Endless, Pages, Streams
 from recsvc.client.session import Attempts
 from recsvc.errors import NotReadyError, ServiceError
 
@@ -49,6 +49,16 @@ def _streams(
     @functools.wraps(describe)
     def run(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
         return self._run_streams(describe(self._caller, *args, **kwargs))
+
+    return run
+
+
+def _endless(
+    describe: Callable[Concatenate[Caller, P], Endless[T]],
+) -> Callable[Concatenate[AsyncClient, P], AsyncIterator[T]]:
+    @functools.wraps(describe)
+    def run(self: AsyncClient, /, *args: P.args, **kwargs: P.kwargs) -> AsyncIterator[T]:
+        return self._run_endless(describe(self._caller, *args, **kwargs))
 
     return run
 
@@ -110,6 +120,12 @@ class AsyncClient(BaseClient):
     release = _call(claims.release)
     transfer = _call(claims.transfer)
     resolve = _call(claims.resolve)
+
+    plan_pushes = _call(pushes.plan_pushes)
+    stream_pushes = _endless(pushes.stream_pushes)
+    ack_pushes = _call(pushes.ack_pushes)
+    pause_pushes = _call(pushes.pause_pushes)
+    resume_pushes = _call(pushes.resume_pushes)
 
     list_models = _pages(models.list_models)
     get_model = _call(models.get_model)
@@ -184,6 +200,26 @@ class AsyncClient(BaseClient):
                     waiting = False
                 except grpc.RpcError as failure:
                     await asyncio.sleep(attempts.pause_seconds(failure))
+
+    async def _run_endless(self, endless: Endless[T]) -> AsyncIterator[T]:
+        attempts: Attempts | None = None
+        while True:
+            call = self._connections.method(endless.method)(
+                endless.request, metadata=self._session.metadata
+            )
+            try:
+                async for reply in call:
+                    attempts = None
+                    self._session.incoming(reply)
+                    for item in endless.convert(reply):
+                        yield item
+            except grpc.RpcError as failure:
+                attempts = attempts or Attempts(
+                    self._session, endless.patience_seconds, unlimited=True
+                )
+                await asyncio.sleep(attempts.pause_seconds(failure))
+            finally:
+                call.cancel()
 
     async def _run_bulk(
         self, bulk: Bulk[Row, Report], rows: Iterable[Row] | AsyncIterable[Row]

@@ -55,6 +55,19 @@ class Streams(Generic[T]):
     timeout_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Endless(Generic[T]):
+    """A stream that does not end by itself: when it breaks off, it is asked for again.
+
+    `patience_seconds` is how long it may fail on end before the failure is raised.
+    """
+
+    method: str
+    request: Message
+    convert: Callable[[Any], Sequence[T]]
+    patience_seconds: float
+
+
 class Parts(Protocol[Row_contra]):
     """Gathers rows into parts that are sent by one call each."""
 

@@ -14,6 +14,7 @@ from recsvc.v1 import (
     claim_pb2_grpc,
     model_pb2_grpc,
     participation_pb2_grpc,
+    push_pb2_grpc,
     recommendation_pb2_grpc,
 )
 
@@ -22,6 +23,7 @@ _STUBS: Sequence[Callable[[Any], object]] = (
     recommendation_pb2_grpc.RecommendationServiceStub,
     participation_pb2_grpc.ParticipationServiceStub,
     claim_pb2_grpc.ClaimServiceStub,
+    push_pb2_grpc.PushServiceStub,
     model_pb2_grpc.ModelServiceStub,
     health_pb2_grpc.HealthStub,
 )

@@ -23,7 +23,7 @@ from recsvc.client.types import (
 )
 from recsvc.convert.leads import lead_from_proto
 from recsvc.convert.members import member_from_proto
-from recsvc.v1 import errors_pb2, recommendation_pb2
+from recsvc.v1 import errors_pb2, push_pb2, recommendation_pb2
 
 FAR_FUTURE_US = 2**62
 """Given as "now" to conversions of replies, whose times are the service's own."""
@@ -137,6 +137,8 @@ def explanation(reply: recommendation_pb2.ExplainResponse) -> Explanation:
         model_version=reply.model_version,
         revision=reply.revision,
         decision_time_us=time_us(reply.decision_time),
+        plan_reason=reply.push.plan_reason,
+        push_state=enum_name(push_pb2.PushState, reply.push.state),
     )
 
 

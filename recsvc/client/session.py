@@ -66,9 +66,17 @@ class Session:
 class Attempts:
     """The tries of one call within its time."""
 
-    def __init__(self, session: Session, timeout_seconds: float, repeatable: bool = True) -> None:
+    def __init__(
+        self,
+        session: Session,
+        timeout_seconds: float,
+        repeatable: bool = True,
+        unlimited: bool = False,
+    ) -> None:
         self._session = session
-        self._limit = session.retry.attempts if repeatable else 1
+        self._limit: float = session.retry.attempts if repeatable else 1
+        if unlimited:
+            self._limit = float("inf")
         self._end = monotonic() + timeout_seconds
         self._count = 0
 

@@ -190,6 +190,10 @@ class Explanation:
     model_version: str
     revision: str
     decision_time_us: int
+    plan_reason: str = ""
+    """Of a push: why the plan chose it, in Chinese."""
+    push_state: str = ""
+    """Of a push: WAITING, DELIVERED or DROPPED."""
 
 
 @dataclass(frozen=True, slots=True)

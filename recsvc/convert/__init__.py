@@ -5,6 +5,7 @@ values     texts, numbers, times, places, region codes, enums
 schedules  cron expressions, time zones, quiet hours
 members, leads, organizations, conflicts   catalog resources, both ways
 events     participation events
+pushes     pushes, plans, pauses
 claims     claims, and what is said of a refused one
 queries    what a list asks for
 replies    ranked lists, reasons, terms

@@ -18,6 +18,7 @@ from structlog.typing import FilteringBoundLogger
 from recsvc.errors import ConfigError
 from recsvc.matching.pipeline import now_us
 from recsvc.model.registry import ModelRegistry
+from recsvc.push.config import PushConfig, read_push_config
 from recsvc.serving.attribution import AttributionCodec
 from recsvc.serving.heartbeat import Heartbeat
 from recsvc.serving.interceptors import Authenticator, ServiceInterceptor
@@ -28,6 +29,7 @@ from recsvc.serving.servicers.catalog import CatalogServicer
 from recsvc.serving.servicers.claim import ClaimServicer
 from recsvc.serving.servicers.model import ModelServicer
 from recsvc.serving.servicers.participation import ParticipationServicer
+from recsvc.serving.servicers.push import PushServicer
 from recsvc.serving.servicers.recommendation import RecommendationServicer
 from recsvc.serving.servicers.shared import Service
 from recsvc.serving.tokens import Sealer
@@ -44,6 +46,8 @@ from recsvc.v1 import (
     model_pb2_grpc,
     participation_pb2,
     participation_pb2_grpc,
+    push_pb2,
+    push_pb2_grpc,
     recommendation_pb2,
     recommendation_pb2_grpc,
 )
@@ -55,6 +59,7 @@ _ALWAYS = tuple(
         (catalog_pb2.DESCRIPTOR, "CatalogService"),
         (participation_pb2.DESCRIPTOR, "ParticipationService"),
         (claim_pb2.DESCRIPTOR, "ClaimService"),
+        (push_pb2.DESCRIPTOR, "PushService"),
         (model_pb2.DESCRIPTOR, "ModelService"),
     )
 )
@@ -107,6 +112,7 @@ class Server:
             clock=clock,
             default_diversity=settings.default_diversity,
             max_wait_seconds=settings.max_wait_seconds,
+            push_config=_push_config(settings),
         )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._heartbeat = Heartbeat(
@@ -155,6 +161,7 @@ class Server:
         """Takes no new calls, lets running ones end within `grace_seconds`, closes everything."""
         grace = self._settings.drain_seconds if grace_seconds is None else grace_seconds
         await self._health.enter_graceful_shutdown()
+        self._service.draining.set()
         if self._grpc is not None:
             await self._grpc.stop(grace)
         await asyncio.gather(*(keeper.aclose() for keeper in self._keepers))
@@ -198,6 +205,7 @@ class Server:
             ParticipationServicer(service), server
         )
         claim_pb2_grpc.add_ClaimServiceServicer_to_server(ClaimServicer(service), server)
+        push_pb2_grpc.add_PushServiceServicer_to_server(PushServicer(service), server)
         model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(service), server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, server)
         if settings.reflection:
@@ -236,6 +244,11 @@ def server_credentials(tls: Tls) -> grpc.ServerCredentials | None:
         root_certificates=roots,
         require_client_auth=roots is not None,
     )
+
+
+def _push_config(settings: Settings) -> PushConfig:
+    file = settings.push_config
+    return PushConfig() if file is None else read_push_config(file)
 
 
 def _read(path: Path) -> bytes:

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
-from recsvc.errors import NotReadyError, RevisionNotReachedError
+from recsvc.errors import NoModelError, NotReadyError, RevisionNotReachedError
 from recsvc.matching.pipeline import now_us
 from recsvc.model.bundle import Bundle
 from recsvc.model.registry import ModelRegistry
@@ -144,6 +144,28 @@ class TenantWorker:
         for running in (self._live, self._prepared):
             if running is not None:
                 await running.feed.stop()
+
+    async def build_apart(self) -> View:
+        """A view of this moment on the live model that nobody changes, for long work in a thread.
+
+        Raises NoModelError, BundleError, StoreUnavailable.
+        """
+        model_id = self.live_model
+        if not model_id:
+            raise NoModelError("no model is active: train and publish one (recsvc train)")
+        bundle = await asyncio.to_thread(self.registry.load, model_id)
+        view = await asyncio.to_thread(View, self.tenant, bundle, None, self._log, self.clock)
+        feed = Feed(
+            view, self.store, self.tenant, self._metrics, self._log, self._notify, lambda: None
+        )
+        feed.start()
+        try:
+            await self._wait_caught_up(feed)
+        finally:
+            await feed.stop()
+        if not feed.caught_up.is_set():
+            raise StoreUnavailable("the store went away while a view was built")
+        return view
 
     def store_answers(self) -> None:
         """Somebody has heard from the store: it is not away any more."""

@@ -165,6 +165,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     filter forbids it (CONFLICT, AUTHOR, JURISDICTION, INACTIVE).
     Example: ClaimLead by the member who wrote the lead.
     """
+    ERROR_REASON_PUSHES_PAUSED: _ErrorReason.ValueType  # 69
+    """FAILED_PRECONDITION: pushes of the tenant are paused. Example: PlanPushes with `commit` after
+    PausePushes.
+    """
     ERROR_REASON_UNAUTHENTICATED: _ErrorReason.ValueType  # 80
     """UNAUTHENTICATED: no bearer token, or one that the configuration does not hold.
     Example: a call without `authorization` metadata.
@@ -201,6 +205,10 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_DEADLINE_EXCEEDED: _ErrorReason.ValueType  # 102
     """DEADLINE_EXCEEDED: the caller's deadline passed before the reply was ready.
     Example: BatchRecommendLeads for 1,000 members with a deadline of 1 ms.
+    """
+    ERROR_REASON_PLAN_RUNNING: _ErrorReason.ValueType  # 104
+    """ABORTED: another plan is being committed; try again after `RetryInfo`.
+    Example: PlanPushes with `commit` twice at the same moment.
     """
     ERROR_REASON_INTERNAL: _ErrorReason.ValueType  # 103
     """INTERNAL: a fault in the service; report the `log_id` of the metadata to its operators.
@@ -358,6 +366,10 @@ ERROR_REASON_CLAIM_NOT_ALLOWED: ErrorReason.ValueType  # 68
 filter forbids it (CONFLICT, AUTHOR, JURISDICTION, INACTIVE).
 Example: ClaimLead by the member who wrote the lead.
 """
+ERROR_REASON_PUSHES_PAUSED: ErrorReason.ValueType  # 69
+"""FAILED_PRECONDITION: pushes of the tenant are paused. Example: PlanPushes with `commit` after
+PausePushes.
+"""
 ERROR_REASON_UNAUTHENTICATED: ErrorReason.ValueType  # 80
 """UNAUTHENTICATED: no bearer token, or one that the configuration does not hold.
 Example: a call without `authorization` metadata.
@@ -394,6 +406,10 @@ Example: many UpdateMember calls for one member at the same moment.
 ERROR_REASON_DEADLINE_EXCEEDED: ErrorReason.ValueType  # 102
 """DEADLINE_EXCEEDED: the caller's deadline passed before the reply was ready.
 Example: BatchRecommendLeads for 1,000 members with a deadline of 1 ms.
+"""
+ERROR_REASON_PLAN_RUNNING: ErrorReason.ValueType  # 104
+"""ABORTED: another plan is being committed; try again after `RetryInfo`.
+Example: PlanPushes with `commit` twice at the same moment.
 """
 ERROR_REASON_INTERNAL: ErrorReason.ValueType  # 103
 """INTERNAL: a fault in the service; report the `log_id` of the metadata to its operators.

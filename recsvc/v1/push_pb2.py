@@ -24,9 +24,12 @@ _sym_db = _symbol_database.Default()
 
 from google.api import field_behavior_pb2 as google_dot_api_dot_field__behavior__pb2
 from google.api import resource_pb2 as google_dot_api_dot_resource__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from recsvc.v1 import access_pb2 as recsvc_dot_v1_dot_access__pb2
+from recsvc.v1 import errors_pb2 as recsvc_dot_v1_dot_errors__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14recsvc/v1/push.proto\x12\trecsvc.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\"\xac\x01\n\x04Push\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\"\n\x06member\x18\x02 \x01(\tB\x12\xfa\x41\x0f\n\rrecsvc/Member\x12\x1e\n\x04lead\x18\x03 \x01(\tB\x10\xfa\x41\r\n\x0brecsvc/Lead\x12\x0c\n\x04wave\x18\x04 \x01(\x05:>\xea\x41;\n\x0brecsvc/Push\x12\x1etenants/{tenant}/pushes/{push}*\x06pushes2\x04pushb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14recsvc/v1/push.proto\x12\trecsvc.v1\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x16recsvc/v1/access.proto\x1a\x16recsvc/v1/errors.proto\"\x95\x03\n\x04Push\x12\x12\n\x04name\x18\x01 \x01(\tB\x04\xe2\x41\x01\x08\x12\"\n\x06member\x18\x02 \x01(\tB\x12\xfa\x41\x0f\n\rrecsvc/Member\x12\x1e\n\x04lead\x18\x03 \x01(\tB\x10\xfa\x41\r\n\x0brecsvc/Lead\x12\x0c\n\x04wave\x18\x04 \x01(\x05\x12\x1e\n\x11\x63laim_probability\x18\x05 \x01(\x01H\x00\x88\x01\x01\x12\x17\n\npropensity\x18\x06 \x01(\x01H\x01\x88\x01\x01\x12\x15\n\rmodel_version\x18\x07 \x01(\t\x12\x30\n\x0crelease_time\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0b\x65xpire_time\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0f\n\x07reasons\x18\n \x03(\t:>\xea\x41;\n\x0brecsvc/Push\x12\x1etenants/{tenant}/pushes/{push}*\x06pushes2\x04pushB\x14\n\x12_claim_probabilityB\r\n\x0b_propensity\"G\n\x0f\x46ilteredMembers\x12%\n\x06\x66ilter\x18\x01 \x01(\x0e\x32\x15.recsvc.v1.PushFilter\x12\r\n\x05\x63ount\x18\x02 \x01(\x03\"\xb0\x03\n\x0cPushDecision\x12\x1d\n\x04push\x18\x01 \x01(\x0b\x32\x0f.recsvc.v1.Push\x12\x0c\n\x04plan\x18\x02 \x01(\t\x12%\n\x06source\x18\x03 \x01(\x0e\x32\x15.recsvc.v1.PushSource\x12\x17\n\x0f\x63\x61ndidate_count\x18\x04 \x01(\x05\x12\x16\n\x0e\x63\x61ndidate_rank\x18\x05 \x01(\x05\x12\r\n\x05value\x18\x06 \x01(\x01\x12\x12\n\nlead_price\x18\x07 \x01(\x01\x12\x14\n\x0cmember_price\x18\x08 \x01(\x01\x12\x13\n\x0bplan_reason\x18\t \x01(\t\x12\x34\n\x10\x66iltered_members\x18\n \x03(\x0b\x32\x1a.recsvc.v1.FilteredMembers\x12#\n\x05state\x18\x0b \x01(\x0e\x32\x14.recsvc.v1.PushState\x12.\n\nstate_time\x18\x0c \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\x0f\x64ropped_because\x18\r \x01(\x0e\x32\x15.recsvc.v1.PushFilter\x12\x12\n\nsent_count\x18\x0e \x01(\x05\"K\n\x11PlanPushesRequest\x12&\n\x06parent\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rrecsvc/Tenant\x12\x0e\n\x06\x63ommit\x18\x02 \x01(\x08\"g\n\x0cUnservedLead\x12\x1e\n\x04lead\x18\x01 \x01(\tB\x10\xfa\x41\r\n\x0brecsvc/Lead\x12)\n\x06reason\x18\x02 \x01(\x0e\x32\x19.recsvc.v1.UnservedReason\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x84\x02\n\x12PlanPushesResponse\x12\x0c\n\x04plan\x18\x01 \x01(\t\x12\x1f\n\x06pushes\x18\x02 \x03(\x0b\x32\x0f.recsvc.v1.Push\x12)\n\x08unserved\x18\x03 \x03(\x0b\x32\x17.recsvc.v1.UnservedLead\x12\x18\n\x10\x65xpected_claimed\x18\x04 \x01(\x01\x12\x10\n\x08\x63overage\x18\x05 \x01(\x01\x12\x15\n\rbusiest_share\x18\x06 \x01(\x01\x12\x0e\n\x06proved\x18\x07 \x01(\x08\x12\x16\n\x0eleft_out_count\x18\x08 \x01(\x05\x12\x17\n\x0f\x63ompleted_count\x18\t \x01(\x05\x12\x10\n\x08revision\x18\n \x01(\t\"\x91\x01\n\x13StreamPushesRequest\x12&\n\x06parent\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rrecsvc/Tenant\x12\x13\n\x05group\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x16\n\x08\x63onsumer\x18\x03 \x01(\tB\x04\xe2\x41\x01\x02\x12\x0e\n\x06\x64igest\x18\x04 \x01(\x08\x12\x15\n\rlease_seconds\x18\x05 \x01(\x05\"w\n\x14StreamPushesResponse\x12\x1f\n\x06pushes\x18\x01 \x03(\x0b\x32\x0f.recsvc.v1.Push\x12\x11\n\tdigest_id\x18\x02 \x01(\t\x12\x19\n\x11repeated_delivery\x18\x03 \x01(\x08\x12\x10\n\x08revision\x18\x04 \x01(\t\"u\n\x10\x41\x63kPushesRequest\x12&\n\x06parent\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rrecsvc/Tenant\x12\x13\n\x05group\x18\x02 \x01(\tB\x04\xe2\x41\x01\x02\x12\x10\n\x08push_ids\x18\x03 \x03(\t\x12\x12\n\ndigest_ids\x18\x04 \x03(\t\"w\n\x11\x41\x63kPushesResponse\x12\x13\n\x0b\x61\x63ked_count\x18\x01 \x01(\x05\x12\x16\n\x0erepeated_count\x18\x02 \x01(\x05\x12#\n\x06\x65rrors\x18\x03 \x03(\x0b\x32\x13.recsvc.v1.RowError\x12\x10\n\x08revision\x18\x04 \x01(\t\"\x8c\x01\n\x12PausePushesRequest\x12&\n\x06parent\x18\x01 \x01(\tB\x16\xe2\x41\x01\x02\xfa\x41\x0f\n\rrecsvc/Tenant\x12.\n\x0corganization\x18\x02 \x01(\tB\x18\xfa\x41\x15\n\x13recsvc/Organization\x12\x0e\n\x06resume\x18\x03 \x01(\x08\x12\x0e\n\x06reason\x18\x04 \x01(\t\"\x8a\x01\n\tPushPause\x12.\n\x0corganization\x18\x01 \x01(\tB\x18\xfa\x41\x15\n\x13recsvc/Organization\x12.\n\npause_time\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05\x61\x63tor\x18\x03 \x01(\t\x12\x0e\n\x06reason\x18\x04 \x01(\t\"M\n\x13PausePushesResponse\x12$\n\x06pauses\x18\x01 \x03(\x0b\x32\x14.recsvc.v1.PushPause\x12\x10\n\x08revision\x18\x02 \x01(\t*\x8d\x01\n\nPushSource\x12\x1b\n\x17PUSH_SOURCE_UNSPECIFIED\x10\x00\x12\x17\n\x13PUSH_SOURCE_OPTIMUM\x10\x01\x12\x16\n\x12PUSH_SOURCE_REPAIR\x10\x02\x12\x18\n\x14PUSH_SOURCE_EXPLORED\x10\x03\x12\x17\n\x13PUSH_SOURCE_ARRIVAL\x10\x04*q\n\tPushState\x12\x1a\n\x16PUSH_STATE_UNSPECIFIED\x10\x00\x12\x16\n\x12PUSH_STATE_WAITING\x10\x01\x12\x18\n\x14PUSH_STATE_DELIVERED\x10\x02\x12\x16\n\x12PUSH_STATE_DROPPED\x10\x03*\xa5\x03\n\nPushFilter\x12\x1b\n\x17PUSH_FILTER_UNSPECIFIED\x10\x00\x12\x17\n\x13PUSH_FILTER_DELETED\x10\x01\x12\x16\n\x12PUSH_FILTER_CLOSED\x10\x02\x12\x18\n\x14PUSH_FILTER_CAPACITY\x10\x03\x12\x16\n\x12PUSH_FILTER_AUTHOR\x10\x04\x12\x18\n\x14PUSH_FILTER_CONFLICT\x10\x05\x12\x1c\n\x18PUSH_FILTER_JURISDICTION\x10\x06\x12\x18\n\x14PUSH_FILTER_INACTIVE\x10\x07\x12\x19\n\x15PUSH_FILTER_DISMISSED\x10\x08\x12\x1d\n\x19PUSH_FILTER_ALREADY_TAKEN\x10\t\x12\x18\n\x14PUSH_FILTER_SEE_LESS\x10\n\x12\x1c\n\x18PUSH_FILTER_NOT_ELIGIBLE\x10\x0b\x12\x1f\n\x1bPUSH_FILTER_NOT_YET_CREATED\x10\x0c\x12\x17\n\x13PUSH_FILTER_EXPIRED\x10\x32\x12\x19\n\x15PUSH_FILTER_CAPS_USED\x10\x33*\xaf\x02\n\x0eUnservedReason\x12\x1f\n\x1bUNSERVED_REASON_UNSPECIFIED\x10\x00\x12#\n\x1fUNSERVED_REASON_NOBODY_ELIGIBLE\x10\x01\x12$\n UNSERVED_REASON_EVERYBODY_PUSHED\x10\x02\x12\x1d\n\x19UNSERVED_REASON_CAPS_USED\x10\x03\x12\x1b\n\x17UNSERVED_REASON_HOLDOUT\x10\x04\x12\x1b\n\x17UNSERVED_REASON_IN_HAND\x10\x05\x12\x1b\n\x17UNSERVED_REASON_WAITING\x10\x06\x12\x1f\n\x1bUNSERVED_REASON_NOBODY_TOOK\x10\x07\x12\x1a\n\x16UNSERVED_REASON_PAUSED\x10\x08\x32\xdf\x02\n\x0bPushService\x12P\n\nPlanPushes\x12\x1c.recsvc.v1.PlanPushesRequest\x1a\x1d.recsvc.v1.PlanPushesResponse\"\x05\xca\xc2\x18\x01\x02\x12Y\n\x0cStreamPushes\x12\x1e.recsvc.v1.StreamPushesRequest\x1a\x1f.recsvc.v1.StreamPushesResponse\"\x06\xca\xc2\x18\x02\x01\x02\x30\x01\x12N\n\tAckPushes\x12\x1b.recsvc.v1.AckPushesRequest\x1a\x1c.recsvc.v1.AckPushesResponse\"\x06\xca\xc2\x18\x02\x01\x02\x12S\n\x0bPausePushes\x12\x1d.recsvc.v1.PausePushesRequest\x1a\x1e.recsvc.v1.PausePushesResponse\"\x05\xca\xc2\x18\x01\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,6 +44,68 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PUSH'].fields_by_name['lead']._serialized_options = b'\372A\r\n\013recsvc/Lead'
   _globals['_PUSH']._loaded_options = None
   _globals['_PUSH']._serialized_options = b'\352A;\n\013recsvc/Push\022\036tenants/{tenant}/pushes/{push}*\006pushes2\004push'
-  _globals['_PUSH']._serialized_start=96
-  _globals['_PUSH']._serialized_end=268
+  _globals['_PLANPUSHESREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_PLANPUSHESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\372A\017\n\rrecsvc/Tenant'
+  _globals['_UNSERVEDLEAD'].fields_by_name['lead']._loaded_options = None
+  _globals['_UNSERVEDLEAD'].fields_by_name['lead']._serialized_options = b'\372A\r\n\013recsvc/Lead'
+  _globals['_STREAMPUSHESREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_STREAMPUSHESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\372A\017\n\rrecsvc/Tenant'
+  _globals['_STREAMPUSHESREQUEST'].fields_by_name['group']._loaded_options = None
+  _globals['_STREAMPUSHESREQUEST'].fields_by_name['group']._serialized_options = b'\342A\001\002'
+  _globals['_STREAMPUSHESREQUEST'].fields_by_name['consumer']._loaded_options = None
+  _globals['_STREAMPUSHESREQUEST'].fields_by_name['consumer']._serialized_options = b'\342A\001\002'
+  _globals['_ACKPUSHESREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_ACKPUSHESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\372A\017\n\rrecsvc/Tenant'
+  _globals['_ACKPUSHESREQUEST'].fields_by_name['group']._loaded_options = None
+  _globals['_ACKPUSHESREQUEST'].fields_by_name['group']._serialized_options = b'\342A\001\002'
+  _globals['_PAUSEPUSHESREQUEST'].fields_by_name['parent']._loaded_options = None
+  _globals['_PAUSEPUSHESREQUEST'].fields_by_name['parent']._serialized_options = b'\342A\001\002\372A\017\n\rrecsvc/Tenant'
+  _globals['_PAUSEPUSHESREQUEST'].fields_by_name['organization']._loaded_options = None
+  _globals['_PAUSEPUSHESREQUEST'].fields_by_name['organization']._serialized_options = b'\372A\025\n\023recsvc/Organization'
+  _globals['_PUSHPAUSE'].fields_by_name['organization']._loaded_options = None
+  _globals['_PUSHPAUSE'].fields_by_name['organization']._serialized_options = b'\372A\025\n\023recsvc/Organization'
+  _globals['_PUSHSERVICE'].methods_by_name['PlanPushes']._loaded_options = None
+  _globals['_PUSHSERVICE'].methods_by_name['PlanPushes']._serialized_options = b'\312\302\030\001\002'
+  _globals['_PUSHSERVICE'].methods_by_name['StreamPushes']._loaded_options = None
+  _globals['_PUSHSERVICE'].methods_by_name['StreamPushes']._serialized_options = b'\312\302\030\002\001\002'
+  _globals['_PUSHSERVICE'].methods_by_name['AckPushes']._loaded_options = None
+  _globals['_PUSHSERVICE'].methods_by_name['AckPushes']._serialized_options = b'\312\302\030\002\001\002'
+  _globals['_PUSHSERVICE'].methods_by_name['PausePushes']._loaded_options = None
+  _globals['_PUSHSERVICE'].methods_by_name['PausePushes']._serialized_options = b'\312\302\030\001\002'
+  _globals['_PUSHSOURCE']._serialized_start=2410
+  _globals['_PUSHSOURCE']._serialized_end=2551
+  _globals['_PUSHSTATE']._serialized_start=2553
+  _globals['_PUSHSTATE']._serialized_end=2666
+  _globals['_PUSHFILTER']._serialized_start=2669
+  _globals['_PUSHFILTER']._serialized_end=3090
+  _globals['_UNSERVEDREASON']._serialized_start=3093
+  _globals['_UNSERVEDREASON']._serialized_end=3396
+  _globals['_PUSH']._serialized_start=177
+  _globals['_PUSH']._serialized_end=582
+  _globals['_FILTEREDMEMBERS']._serialized_start=584
+  _globals['_FILTEREDMEMBERS']._serialized_end=655
+  _globals['_PUSHDECISION']._serialized_start=658
+  _globals['_PUSHDECISION']._serialized_end=1090
+  _globals['_PLANPUSHESREQUEST']._serialized_start=1092
+  _globals['_PLANPUSHESREQUEST']._serialized_end=1167
+  _globals['_UNSERVEDLEAD']._serialized_start=1169
+  _globals['_UNSERVEDLEAD']._serialized_end=1272
+  _globals['_PLANPUSHESRESPONSE']._serialized_start=1275
+  _globals['_PLANPUSHESRESPONSE']._serialized_end=1535
+  _globals['_STREAMPUSHESREQUEST']._serialized_start=1538
+  _globals['_STREAMPUSHESREQUEST']._serialized_end=1683
+  _globals['_STREAMPUSHESRESPONSE']._serialized_start=1685
+  _globals['_STREAMPUSHESRESPONSE']._serialized_end=1804
+  _globals['_ACKPUSHESREQUEST']._serialized_start=1806
+  _globals['_ACKPUSHESREQUEST']._serialized_end=1923
+  _globals['_ACKPUSHESRESPONSE']._serialized_start=1925
+  _globals['_ACKPUSHESRESPONSE']._serialized_end=2044
+  _globals['_PAUSEPUSHESREQUEST']._serialized_start=2047
+  _globals['_PAUSEPUSHESREQUEST']._serialized_end=2187
+  _globals['_PUSHPAUSE']._serialized_start=2190
+  _globals['_PUSHPAUSE']._serialized_end=2328
+  _globals['_PAUSEPUSHESRESPONSE']._serialized_start=2330
+  _globals['_PAUSEPUSHESRESPONSE']._serialized_end=2407
+  _globals['_PUSHSERVICE']._serialized_start=3399
+  _globals['_PUSHSERVICE']._serialized_end=3750
 # @@protoc_insertion_point(module_scope)

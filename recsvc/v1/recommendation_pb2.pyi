@@ -11,6 +11,7 @@ from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.type import latlng_pb2 as _latlng_pb2
 from recsvc.v1 import errors_pb2 as _errors_pb2
+from recsvc.v1 import push_pb2 as _push_pb2
 from recsvc.v1 import resources_pb2 as _resources_pb2
 import builtins as _builtins
 import sys
@@ -1181,6 +1182,7 @@ class ExplainResponse(_message.Message):
     MODEL_VERSION_FIELD_NUMBER: _builtins.int
     REVISION_FIELD_NUMBER: _builtins.int
     DECISION_TIME_FIELD_NUMBER: _builtins.int
+    PUSH_FIELD_NUMBER: _builtins.int
     member: _builtins.str
     """The member."""
     lead: _builtins.str
@@ -1194,9 +1196,11 @@ class ExplainResponse(_message.Message):
     baseline: _builtins.float
     """What the terms add to."""
     rank: _builtins.int
-    """1-based rank by score among the leads that pass every filter; absent when it is blocked."""
+    """1-based rank by score among the leads that pass every filter; absent when it is blocked, and
+    of a push, whose `push` says what it was chosen from.
+    """
     eligible_count: _builtins.int
-    """How many leads passed every filter."""
+    """How many leads passed every filter; 0 of a push."""
     serving_mode: Global___ServingMode.ValueType
     """How personal the decision is."""
     model_version: _builtins.str
@@ -1219,6 +1223,10 @@ class ExplainResponse(_message.Message):
     def decision_time(self) -> _timestamp_pb2.Timestamp:
         """When it decided."""
 
+    @_builtins.property
+    def push(self) -> _push_pb2.PushDecision:
+        """With `push_id`: what decided the push."""
+
     def __init__(
         self,
         *,
@@ -1237,10 +1245,11 @@ class ExplainResponse(_message.Message):
         model_version: _builtins.str = ...,
         revision: _builtins.str = ...,
         decision_time: _timestamp_pb2.Timestamp | None = ...,
+        push: _push_pb2.PushDecision | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["_claim_probability", b"_claim_probability", "_rank", b"_rank", "claim_probability", b"claim_probability", "decision_time", b"decision_time", "rank", b"rank"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["_claim_probability", b"_claim_probability", "_rank", b"_rank", "claim_probability", b"claim_probability", "decision_time", b"decision_time", "push", b"push", "rank", b"rank"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["_claim_probability", b"_claim_probability", "_rank", b"_rank", "baseline", b"baseline", "blocked_by", b"blocked_by", "claim_probability", b"claim_probability", "decision_time", b"decision_time", "eligible_count", b"eligible_count", "lead", b"lead", "member", b"member", "model_version", b"model_version", "rank", b"rank", "reasons", b"reasons", "revision", b"revision", "score", b"score", "serving_mode", b"serving_mode", "terms", b"terms", "would_be_shown", b"would_be_shown"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["_claim_probability", b"_claim_probability", "_rank", b"_rank", "baseline", b"baseline", "blocked_by", b"blocked_by", "claim_probability", b"claim_probability", "decision_time", b"decision_time", "eligible_count", b"eligible_count", "lead", b"lead", "member", b"member", "model_version", b"model_version", "push", b"push", "rank", b"rank", "reasons", b"reasons", "revision", b"revision", "score", b"score", "serving_mode", b"serving_mode", "terms", b"terms", "would_be_shown", b"would_be_shown"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     _WhichOneofReturnType__claim_probability: _TypeAlias = _typing.Literal["claim_probability"]  # noqa: Y015
     _WhichOneofArgType__claim_probability: _TypeAlias = _typing.Literal["_claim_probability", b"_claim_probability"]  # noqa: Y015

@@ -21,6 +21,7 @@ from recsvc.v1 import (
     claim_pb2,
     model_pb2,
     participation_pb2,
+    push_pb2,
     recommendation_pb2,
 )
 
@@ -29,6 +30,7 @@ CONTRACT: tuple[FileDescriptor, ...] = (
     recommendation_pb2.DESCRIPTOR,
     participation_pb2.DESCRIPTOR,
     claim_pb2.DESCRIPTOR,
+    push_pb2.DESCRIPTOR,
     model_pb2.DESCRIPTOR,
 )
 _SCHEME = "bearer "

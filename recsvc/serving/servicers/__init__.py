@@ -6,5 +6,6 @@ catalog         CatalogService; reads, writes, imports hold its work
 recommendation  RecommendationService; ranking holds what lists share, explanation Explain
 participation   ParticipationService
 claim           ClaimService
+push            PushService
 model           ModelService
 """

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from recsvc.convert import names, queries, replies, values
+from recsvc.convert.pushes import state_to_proto
 from recsvc.errors import (
     InvalidAttributionTokenError,
     MissingFieldError,
@@ -48,14 +49,23 @@ class Explanation:
             case "attributed":
                 question = await self._then(worker, request, context)
             case "push_id":
-                raise UnknownPushError(
-                    f"there is no record of push {names.shown(request.push_id)}",
-                    field="push_id",
-                )
+                return await self._pushed(worker, request.push_id)
             case _:
                 raise MissingFieldError("set pair, push_id or attributed", field="target")
         current_call().notes |= {"member": question.member_id, "lead": question.lead_id}
         return _reply(question, worker.tenant)
+
+    async def _pushed(self, worker: TenantWorker, push_id: str) -> pb.ExplainResponse:
+        """What was recorded when the push was planned, and what became of it."""
+        found = (await worker.store.pushes(worker.tenant, [push_id])).get(push_id)
+        if found is None:
+            raise UnknownPushError(
+                f"there is no record of push {names.shown(push_id)}", field="push_id"
+            )
+        current_call().notes["push"] = push_id
+        reply = pb.ExplainResponse.FromString(found.detail)
+        state_to_proto(reply.push, found)
+        return reply
 
     async def _now(
         self, worker: TenantWorker, request: pb.ExplainRequest, context: Context

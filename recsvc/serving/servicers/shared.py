@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -12,6 +13,7 @@ import grpc
 from recsvc.convert import names
 from recsvc.errors import NoModelError, NotFoundError, NotReadyError, UnknownLeadError
 from recsvc.matching.pipeline import Pipeline
+from recsvc.push.config import PushConfig
 from recsvc.serving.attribution import AttributionCodec
 from recsvc.serving.interceptors import Caller, current_call
 from recsvc.serving.paging import PageTokens
@@ -36,6 +38,9 @@ class Service:
     clock: Callable[[], int]
     default_diversity: float = 0.0
     max_wait_seconds: float = 5.0
+    push_config: PushConfig = field(default_factory=PushConfig)
+    draining: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the worker is about to end: streams without end end then."""
 
     @property
     def caller(self) -> Caller:

@@ -14,6 +14,7 @@ for i = 3, #ARGV, 2 do
   if found[1] == 'waiting' then
     redis.call('HSET', push, 'state', 'dropped', 'why', ARGV[i + 1], 'time', ARGV[2])
     if tonumber(found[3]) <= 1 then
+      redis.call('HSET', push, 'sent', '0')
       redis.call('ZREM', prefix .. 'planned:' .. found[2], id)
       redis.call('ZREM', prefix .. 'sent:' .. found[2], id)
     end

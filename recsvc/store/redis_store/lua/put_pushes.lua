@@ -23,7 +23,9 @@ for i = 5, #ARGV, 8 do
   local id, member, release, expiry = ARGV[i], ARGV[i + 1], tonumber(ARGV[i + 2]), ARGV[i + 3]
   local push, planned = prefix .. 'push:' .. id, prefix .. 'planned:' .. member
   local answer = 'new'
-  if redis.call('EXISTS', push) == 1 then
+  local there = redis.call('HMGET', push, 'state', 'sent')
+  -- What was dropped before anybody saw it may be planned again; everything else is there once.
+  if there[1] and not (there[1] == 'dropped' and there[2] == '0') then
     answer = 'same'
   elseif redis.call('ZCOUNT', planned, '(' .. (release - week), '+inf') >= tonumber(ARGV[i + 4])
       or redis.call('ZCOUNT', planned, '(' .. (release - day), '+inf') >= tonumber(ARGV[i + 5]) then

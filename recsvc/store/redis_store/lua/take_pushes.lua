@@ -9,8 +9,10 @@ local prefix, now, most = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[4])
 local clock = redis.call('TIME')
 local server = clock[1] * 1000 + math.floor(clock[2] / 1000)
 local until_time = string.format('%.0f', server + tonumber(ARGV[3]))
-local taken, found = {}, {}
+local taken, found, done = {}, {}, {}
 local function take(id)
+  if done[id] then return nil end
+  done[id] = true
   local push = prefix .. 'push:' .. id
   redis.call('ZREM', waiting, id)
   local member = redis.call('HGET', push, 'member')

@@ -1,0 +1,166 @@
+"""Planning pushes: a plan on a view of its own, written down, put into the outbox, closed.
+
+    lease ► complete what a crash left ► plan in a thread ► save ► put, bucket by bucket ► close
+
+The lease makes one planner at a time; its fencing token makes sure of it: when a planner stalls
+and another takes over, the buckets refuse the first one's pushes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+from recsvc.errors import PlanRunningError, PushesPausedError
+from recsvc.matching.pipeline import Pipeline
+from recsvc.push.config import PushConfig
+from recsvc.push.types import PastPush, Plan, PushHistory
+from recsvc.serving.push_records import new_pushes
+from recsvc.serving.view import View
+from recsvc.serving.worker import TenantWorker
+from recsvc.store.pushes import FencedError, NewPush, Push, PutStatus
+
+LEASE = "push-plan"
+LEASE_SECONDS = 15.0
+PlanFunction = Callable[[Pipeline, PushConfig, int, PushHistory], Plan]
+"""(pipeline, config, now in microseconds, history) -> plan; runs in a thread."""
+
+
+def best_plan(pipeline: Pipeline, config: PushConfig, now_us: int, history: PushHistory) -> Plan:
+    """The plan of recsvc.push."""
+    # Loading the solver takes a second and some memory, of which only a planner has need.
+    from recsvc.push.plan import plan_pushes
+
+    return plan_pushes(pipeline, config, now_us, history)
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A plan, what became of it, and the pushes (those put, after a commit)."""
+
+    plan: Plan
+    plan_id: str
+    pushes: tuple[Push, ...]
+    left_out_count: int = 0
+    completed_count: int = 0
+
+
+class Planning:
+    """Plans for one tenant."""
+
+    def __init__(
+        self,
+        worker: TenantWorker,
+        config: PushConfig,
+        plan: PlanFunction,
+        clock: Callable[[], int],
+        lease_seconds: float = LEASE_SECONDS,
+    ) -> None:
+        self._worker = worker
+        self._config = config
+        self._plan = plan
+        self._clock = clock
+        self._lease_seconds = lease_seconds
+
+    async def dry_run(self) -> Planned:
+        """The plan of this moment; nothing changes."""
+        view, plan = await self._make()
+        pushes = await asyncio.to_thread(self._records, view, plan, "")
+        return Planned(plan, "", tuple(new.push for new in pushes))
+
+    async def commit(self) -> Planned:
+        """Plans and puts the plan's pushes into the outbox.
+
+        Raises PlanRunningError, PushesPausedError, NoModelError, StoreUnavailable.
+        """
+        async with self._lease() as token:
+            completed = await self._complete(token)
+            if "" in await self._worker.store.pauses(self._worker.tenant):
+                raise PushesPausedError("pushes are paused: end the pause first (PausePushes)")
+            view, plan = await self._make()
+            plan_id = uuid.uuid4().hex
+            pushes = await asyncio.to_thread(self._records, view, plan, plan_id)
+            await self._worker.store.save_plan(self._worker.tenant, plan_id, pushes)
+            statuses = await self._put(plan_id, pushes, token)
+        put = [n.push for n, s in zip(pushes, statuses, strict=True) if s is PutStatus.NEW]
+        return Planned(plan, plan_id, tuple(put), len(pushes) - len(put), completed)
+
+    async def complete(self) -> int:
+        """Puts what plans before a crash left over; how many pushes that were."""
+        if not await self._worker.store.open_plans(self._worker.tenant):
+            return 0
+        async with self._lease() as token:
+            return await self._complete(token)
+
+    def _records(self, view: View, plan: Plan, plan_id: str) -> list[NewPush]:
+        assert view.snapshot is not None, "a plan needs a model"
+        return new_pushes(
+            self._worker.tenant, view.snapshot, plan, plan_id, self._config, view.revision_text
+        )
+
+    async def _make(self) -> tuple[View, Plan]:
+        store, tenant = self._worker.store, self._worker.tenant
+        # Before the view: a push that is acknowledged meanwhile is in both, never in neither.
+        waiting = [
+            PastPush(p.push.member_id, p.push.lead_id, p.push.release_time_us, p.push.wave)
+            async for batch in store.open_pushes(tenant)
+            for p in batch
+        ]
+        pauses = await store.pauses(tenant)
+        view = await self._worker.build_apart()
+        assert view.pipeline is not None, "build_apart raises without a model"
+        history = PushHistory(
+            pushes=tuple(waiting),
+            claimed=frozenset(view.holders),
+            paused_organizations=frozenset(pauses) - {""},
+        )
+        plan = await asyncio.to_thread(
+            self._plan, view.pipeline, self._config, self._clock(), history
+        )
+        return view, plan
+
+    async def _complete(self, token: int) -> int:
+        """The rest of plans that were saved but not closed."""
+        store, tenant = self._worker.store, self._worker.tenant
+        count = 0
+        for plan_id in await store.open_plans(tenant):
+            number = 0
+            while part := await store.plan_part(tenant, plan_id, number):
+                statuses = await store.put_pushes(tenant, part, token, self._clock())
+                count += statuses.count(PutStatus.NEW)
+                number += 1
+            await store.close_plan(tenant, plan_id)
+        return count
+
+    async def _put(self, plan_id: str, pushes: Sequence[NewPush], token: int) -> list[PutStatus]:
+        store, tenant = self._worker.store, self._worker.tenant
+        statuses = await store.put_pushes(tenant, pushes, token, self._clock())
+        await store.close_plan(tenant, plan_id)
+        return statuses
+
+    @asynccontextmanager
+    async def _lease(self) -> AsyncGenerator[int, None]:
+        """The fencing token, while the lease is renewed; raises PlanRunningError."""
+        store, tenant = self._worker.store, self._worker.tenant
+        token = await store.acquire_lease(tenant, LEASE, uuid.uuid4().hex, self._lease_seconds)
+        if token is None:
+            raise PlanRunningError("another plan is being made: try again")
+        renewal = asyncio.create_task(self._renew(token))
+        try:
+            yield token
+        except FencedError as error:
+            raise PlanRunningError(f"{error}") from error
+        finally:
+            renewal.cancel()
+            await asyncio.gather(renewal, return_exceptions=True)
+            await store.release_lease(tenant, LEASE, token)
+
+    async def _renew(self, token: int) -> None:
+        while True:
+            await asyncio.sleep(self._lease_seconds / 3)
+            await self._worker.store.renew_lease(
+                self._worker.tenant, LEASE, token, self._lease_seconds
+            )
