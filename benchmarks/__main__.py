@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import typer
 
-from benchmarks import claims, crash, swap, workload
-from benchmarks.hotpath import index, serve, train
+from benchmarks import claims, crash, push_crash, swap, workload
+from benchmarks.hotpath import index, report, serve, train
 from benchmarks.quality import command as quality
 
 _APPS = (
     workload.app,
     crash.app,
     claims.app,
+    push_crash.app,
     swap.app,
     serve.app,
     index.app,
     train.app,
+    report.app,
     quality.app,
 )
 

@@ -40,8 +40,8 @@ Array = NDArray[Any]
 
 
 def grown_models(world: World, members: int, leads: int, step: Step = lambda _: None) -> Path:
-    """A models folder with the world's bundle grown to so many rows, kept beside the world."""
-    folder = world.folder / f"grown-{members}-{leads}"
+    """A models folder with the world's bundle grown to so many rows, kept beside it."""
+    folder = world.models / f"grown-{members}-{leads}"
     registry = ModelRegistry(folder, TENANT)
     try:
         registry.load(registry.published() or "")

@@ -55,6 +55,9 @@ def index(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="File for the figures as JSON.")
     ] = None,
+    page_file: Annotated[
+        Path | None, typer.Option("--report", help="File for tables and plots as HTML.")
+    ] = None,
 ) -> None:
     """Measures every index kind and knob, and lists for all members beside a flat batch search.
 
@@ -77,7 +80,7 @@ def index(
         outcome.add(measure_all(bundle, ids, turns, step))
         step("all members over the wire")
         outcome.add(asyncio.run(all_over_the_wire(world.models, folder, ids)))
-    finish(outcome, console, json_file, check)
+    finish(outcome, console, json_file, page_file, check)
 
 
 def measure_kinds(

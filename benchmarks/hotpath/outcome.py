@@ -8,6 +8,7 @@ import platform
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +92,13 @@ def _cells(figure: Figure, full_size: bool) -> tuple[str, ...]:
     return figure.row, shown, spread, asked, escape(beside)
 
 
-def finish(outcome: Outcome, console: Console, json_file: Path | None, check: bool) -> None:
+def finish(
+    outcome: Outcome,
+    console: Console,
+    json_file: Path | None,
+    page_file: Path | None,
+    check: bool,
+) -> None:
     """Shows and writes everything; the last line tells which musts fail, with `check` so does the
     exit status.
     """
@@ -99,6 +106,12 @@ def finish(outcome: Outcome, console: Console, json_file: Path | None, check: bo
     if json_file is not None:
         text = json.dumps(outcome.as_json(), indent=1, ensure_ascii=False, default=float)
         json_file.write_text(text + "\n", "utf-8")
+    if page_file is not None:
+        # Only here: nothing else needs the plotting library.
+        from benchmarks.hotpath.report import page
+
+        found = json.loads(json.dumps(outcome.as_json(), default=float))
+        page_file.write_text(page([found], datetime.now(UTC)), "utf-8")
     failures = outcome.failures
     told = "musts that fail: " + "; ".join(failures) if failures else "no must fails"
     console.print(told, style="bold red" if failures else "green", soft_wrap=True, highlight=False)

@@ -42,6 +42,9 @@ def serve(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="File for the figures as JSON.")
     ] = None,
+    page_file: Annotated[
+        Path | None, typer.Option("--report", help="File for tables and plots as HTML.")
+    ] = None,
 ) -> None:
     """Measures ranking over gRPC beside an empty handler that returns replies of the same size.
 
@@ -67,7 +70,7 @@ def serve(
                 step=step,
             )
             asyncio.run(PARTS[part](plan))
-    finish(outcome, console, json_file, check)
+    finish(outcome, console, json_file, page_file, check)
 
 
 @contextmanager

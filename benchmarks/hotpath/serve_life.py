@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -78,7 +79,9 @@ async def _start_once(settings: Settings, store_url: str) -> float:
     return seconds
 
 
-async def measure_memory(models: Path, folder: Path, seconds: float, step: Step) -> list[Figure]:
+async def measure_memory(
+    models: Path, folder: Path, seconds: float, step: Step, series: dict[str, Any]
+) -> list[Figure]:
     """Private memory of workers that have answered for a while, above one without a model."""
     registry = ModelRegistry(models)
     bundle = registry.load(registry.published() or "")
@@ -108,6 +111,13 @@ async def measure_memory(models: Path, folder: Path, seconds: float, step: Step)
     one = sizes["one"][0] - empty
     second = min(sizes["two"]) - empty
     pss = max(shares["two"]) / MIB
+    series["memory_mib"] = {
+        "columns, vectors and index": base / MIB,
+        "empty worker, private": empty / MIB,
+        "one worker, private": sizes["one"][0] / MIB,
+        "one of two, private": min(sizes["two"]) / MIB,
+        "one of two, proportional": pss,
+    }
     return [
         Figure("worker_memory", one / base, "", note=f"{one / MIB:,.0f} MiB above; {told}"),
         Figure(

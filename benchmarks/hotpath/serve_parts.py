@@ -110,7 +110,8 @@ async def _instructions(plan: Plan) -> None:
 
 async def _memory(plan: Plan) -> None:
     seconds = 2 * plan.seconds
-    plan.outcome.add(await measure_memory(plan.models, plan.folder, seconds, plan.step))
+    series = plan.outcome.series
+    plan.outcome.add(await measure_memory(plan.models, plan.folder, seconds, plan.step, series))
 
 
 async def _start(plan: Plan) -> None:

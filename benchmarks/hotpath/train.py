@@ -37,6 +37,9 @@ def train(
     json_file: Annotated[
         Path | None, typer.Option("--json", help="File for the figures as JSON.")
     ] = None,
+    page_file: Annotated[
+        Path | None, typer.Option("--report", help="File for tables and plots as HTML.")
+    ] = None,
 ) -> None:
     """Runs `recsvc train` on the world's data set, and implicit's ALS on what it makes of the log.
 
@@ -48,7 +51,7 @@ def train(
         world = open_world(QUICK if quick else PROVINCE, step=step)
         turns = 1 if quick else rounds
         outcome.add(measure_training(world.data, folder, turns, threads, step, outcome.series))
-    finish(outcome, console, json_file, check)
+    finish(outcome, console, json_file, page_file, check)
 
 
 def measure_training(

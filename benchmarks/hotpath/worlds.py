@@ -1,9 +1,10 @@
 """What the hot path is measured on: a simulated province and the bundle of the default training.
 
 Generating and training take minutes, so both are kept in a cache folder outside of the repository
-($XDG_CACHE_HOME/recsvc-bench), named by what they depend on: the world's version and size, the
-format of bundles, the pair features and the training's configuration. The log ends at the moment of
-generation, so that leads are as old as they would be; a week later it is made anew.
+($XDG_CACHE_HOME/recsvc-bench), named by what they depend on: the data set by the world's version
+and size, the bundle by its format, the pair features and the training's configuration. The log ends
+at the moment of generation, so that leads are as old as they would be; a week later it is made
+anew.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from msgspec import structs
@@ -82,7 +84,8 @@ class World:
     @property
     def models(self) -> Path:
         """A models folder whose published bundle has every lead open."""
-        return self.folder / "models"
+        told = [FORMAT_VERSION, FEATURE_NAMES, TrainingConfig().hash]
+        return self.folder / f"models-{_print(told)}"
 
     def bundle(self) -> Bundle:
         """The published bundle; raises BundleError."""
@@ -103,14 +106,15 @@ def cache_folder() -> Path:
 def open_world(size: Size, cache: Path | None = None, step: Step = lambda _: None) -> World:
     """The world of a size, made when the cache has none that fits."""
     cache = cache or cache_folder()
-    world = World(size, cache / f"{size.name}-{_print(size)}")
+    world = World(size, cache / f"{size.name}-{_print([asdict(size), WORLD_VERSION, SEED])}")
     if not _is_fresh(world):
         shutil.rmtree(world.folder, ignore_errors=True)
         _make_data(world, step)
     try:
         world.bundle()
     except RecsvcError:
-        shutil.rmtree(world.models, ignore_errors=True)
+        for outdated in world.folder.glob("models-*"):
+            shutil.rmtree(outdated)
         _make_model(world, step)
     return world
 
@@ -122,8 +126,7 @@ def province_config(size: Size, end_time_us: int) -> ProvinceConfig:
     )
 
 
-def _print(size: Size) -> str:
-    told = [asdict(size), WORLD_VERSION, FORMAT_VERSION, FEATURE_NAMES, TrainingConfig().hash, SEED]
+def _print(told: list[Any]) -> str:
     return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()[:12]
 
 
