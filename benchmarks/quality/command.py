@@ -53,7 +53,10 @@ def quality(
     report: Annotated[Path | None, typer.Option(help="Self-contained HTML with plots.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 when a must fails.")] = False,
     quick: Annotated[
-        bool, typer.Option("--quick", help="Subsets, without peers' slow ones.")
+        bool,
+        typer.Option(
+            "--quick", help="Minutes: subsets, no peers, no variants; judged by recorded values."
+        ),
     ] = False,
     only: Annotated[list[str] | None, typer.Option(help="Of a folder of sets, only this.")] = None,
     work: Annotated[Path, typer.Option(help="Training parts, bundles.")] = Path("build/quality"),
@@ -75,13 +78,14 @@ def quality(
     begin = time.perf_counter()
     try:
         choice = _choice(data, only or [], quick, seed)
-        peers = PeerEnvironment() if with_peers else None
+        peers = PeerEnvironment() if with_peers and not quick else None
         if peers is not None:
             _say(console, begin, "the peers' environment")
             peers.build()
         plan = Plan(
             work, TrainingConfig(), peers, read_musts(), alone=alone and not quick,
-            latency=latency and not quick, ablations=ablations and not quick, seed=seed,
+            latency=latency and not quick, variants=not quick,
+            ablations=ablations, seed=seed,
         )  # fmt: skip
         rows = list(_rows(choice, plan, console, begin))
     except RecsvcError as error:

@@ -6,11 +6,9 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from benchmarks.quality.questions import Answer, Question
 from benchmarks.quality.rows import SERVED, Kind, Row
-from benchmarks.quality.samples import Mean, Sample, difference, interval, value
+from benchmarks.quality.samples import Mean, Ratio, Sample, count, difference, interval, value
 from benchmarks.quality.tasks import Task
 
 MEASURES_WITHOUT_PEER = ("ece", "brier skill", "pushes to top")
@@ -52,7 +50,7 @@ def compare(
             continue
         for measure, sample in measured[one.system].items():
             rows.append(_row(common, measure, sample, best.get(measure), measured, one, seed))
-            if one.kind == "served" and isinstance(sample, Mean):
+            if one.kind == "served" and isinstance(sample, Mean | Ratio):
                 rows += _slices(
                     common, question, measure, sample, best.get(measure), measured, seed
                 )
@@ -130,7 +128,7 @@ def _row(
         low=found.low,
         high=found.high,
         part=part,
-        count=_count(sample),
+        count=count(sample),
         note=one.answer.note,
         **told,
     )
@@ -140,7 +138,7 @@ def _slices(
     common: Mapping[str, Any],
     question: Question,
     measure: str,
-    sample: Mean,
+    sample: Mean | Ratio,
     peer: str | None,
     measured: Mapping[str, Mapping[str, Sample]],
     seed: int,
@@ -152,7 +150,7 @@ def _slices(
         found = interval(own, seed)
         told: dict[str, Any] = {}
         theirs = measured[peer][measure] if peer else None
-        if isinstance(theirs, Mean):
+        if isinstance(theirs, Mean | Ratio):
             apart = difference(own, theirs.within(mask), seed)
             told = {
                 "best_peer": peer,
@@ -160,7 +158,6 @@ def _slices(
                 "difference_low": apart.low,
                 "difference_high": apart.high,
             }
-        count = int((~np.isnan(own.values)).sum())
         rows.append(
             Row(
                 **common,
@@ -169,14 +166,8 @@ def _slices(
                 low=found.low,
                 high=found.high,
                 part=name,
-                count=count,
+                count=count(own),
                 **told,
             )
         )
     return rows
-
-
-def _count(sample: Sample) -> int:
-    if isinstance(sample, Mean):
-        return int((~np.isnan(sample.values)).sum())
-    return len(sample.groups)

@@ -16,7 +16,7 @@ from scipy import sparse
 
 from benchmarks.quality.pair_measures import measure_pairs
 from benchmarks.quality.plans import capped_share_of_top
-from benchmarks.quality.samples import F64, Mean, Sample
+from benchmarks.quality.samples import F64, Mean, Ratio, Sample
 from features.entities import Lead
 from training.metrics import list_hits, ndcg_at, recall_at, reciprocal_rank
 
@@ -63,7 +63,7 @@ class Lists:
         """Recall and NDCG at every cut, or the share of the oracle's expected claims."""
         assert answer.rows is not None
         if self.gains is not None:
-            return {f"oracle share@{self.k}": Mean(self._shares(answer.rows))}
+            return {f"oracle share@{self.k}": self._share(answer.rows)}
         assert self.truth is not None
         hits, relevant = list_hits(answer.rows, self.truth)
         found: dict[str, Sample] = {}
@@ -72,8 +72,8 @@ class Lists:
             found[f"ndcg@{cut}"] = Mean(ndcg_at(hits, relevant, cut))
         return found
 
-    def _shares(self, rows: Ints) -> F64:
-        """Each member's expected claims over the oracle's mean: the mean is the share of all."""
+    def _share(self, rows: Ints) -> Ratio:
+        """Each member's expected claims, and those of the best list."""
         assert self.gains is not None
         assert self.candidates is not None
         place = np.full(max(int(self.candidates.max()), int(rows.max())) + 1, -1)
@@ -81,7 +81,7 @@ class Lists:
         at = np.where(rows >= 0, place[rows], -1)[:, : self.k]
         own = np.take_along_axis(self.gains, np.maximum(at, 0), axis=1) * (at >= 0)
         best = -np.sort(-self.gains, axis=1)[:, : self.k]
-        return np.asarray(own.sum(axis=1) / best.sum(axis=1).mean(), np.float64)
+        return Ratio(own.sum(axis=1), best.sum(axis=1))
 
 
 @dataclass(frozen=True)

@@ -37,8 +37,8 @@ class Plan:
     musts: tuple[Must, ...]
     alone: bool = True
     latency: bool = True
+    variants: bool = True
     ablations: bool = True
-    only_peers: tuple[str, ...] = ()
     seed: int = 1
 
 
@@ -63,10 +63,12 @@ class TaskRun:
         }
         if trained.bundle is not None and self.plan.alone:
             self._ask_alone(trained, asked)
-        for variant in variants(self.task, self.plan.config, ablations=self.plan.ablations):
-            self._ask_variant(variant, asked)
+        if self.plan.variants:
+            for variant in variants(self.task, self.plan.config, ablations=self.plan.ablations):
+                self._ask_variant(variant, asked)
         self._ask_peers(asked)
-        rivals = [must.above for must in self.plan.musts if must.above]
+        mine = [must for must in self.plan.musts if must.data == self.task.data]
+        rivals = sorted({must.above for must in mine if must.above})
         rows: list[Row] = []
         for question in self.task.questions:
             self.say(f"intervals, {question.name}")
@@ -136,9 +138,7 @@ class TaskRun:
             for name, answer in self.oracles.items():
                 asked[question.name].append(Contender(name, "oracle", answer))
             for name in self.task.peers.get(question.name, ()):
-                if self.plan.peers is None or (
-                    self.plan.only_peers and name not in self.plan.only_peers
-                ):
+                if self.plan.peers is None:
                     continue
                 self.say(f"{name}, {question.name}")
                 answer = self.plan.peers.ask(name, self.jobs.of(question), self.plan.work / "job")

@@ -40,13 +40,47 @@ class Statistic:
     groups: NDArray[np.integer]
 
 
-Sample: TypeAlias = Mean | Statistic
+@dataclass(frozen=True)
+class Ratio:
+    """Sum of what was reached over the sum of what could be, both float64[n] a member."""
+
+    own: F64
+    best: F64
+
+    def within(self, units: NDArray[np.bool_]) -> Ratio:
+        """The same over some of the units (bool[n])."""
+        return Ratio(self.own[units], self.best[units])
+
+    @property
+    def statistic(self) -> Statistic:
+        """The ratio by weights."""
+
+        def ratio(weights: F64) -> float:
+            whole = float(weights @ self.best)
+            return float(weights @ self.own) / whole if whole else float("nan")
+
+        return Statistic(ratio, np.arange(len(self.own)))
+
+
+Sample: TypeAlias = Mean | Ratio | Statistic
+
+
+def count(sample: Sample) -> int:
+    """How many units or pairs it is over."""
+    if isinstance(sample, Mean):
+        return int((~np.isnan(sample.values)).sum())
+    return len(sample.own if isinstance(sample, Ratio) else sample.groups)
+
+
+def _drawn(sample: Ratio | Statistic) -> Statistic:
+    return sample.statistic if isinstance(sample, Ratio) else sample
 
 
 def interval(sample: Sample, seed: int) -> Interval:
     """The value with its 95 % bootstrap interval."""
     if isinstance(sample, Mean):
         return bootstrap_mean(sample.values, seed=seed)
+    sample = _drawn(sample)
     return bootstrap_statistic(sample.of, sample.groups, seed=seed, resamples=STATISTIC_RESAMPLES)
 
 
@@ -54,8 +88,9 @@ def difference(ours: Sample, theirs: Sample, seed: int) -> Interval:
     """The paired 95 % bootstrap interval of ours - theirs, over the same units or pairs."""
     if isinstance(ours, Mean) and isinstance(theirs, Mean):
         return bootstrap_difference(ours.values, theirs.values, seed=seed)
-    assert isinstance(ours, Statistic)
-    assert isinstance(theirs, Statistic)
+    assert not isinstance(ours, Mean)
+    assert not isinstance(theirs, Mean)
+    ours, theirs = _drawn(ours), _drawn(theirs)
     first, second = ours.of, theirs.of
     return bootstrap_statistic(
         lambda weights: first(weights) - second(weights),
@@ -69,4 +104,5 @@ def value(sample: Sample) -> float:
     """The plain value."""
     if isinstance(sample, Mean):
         return float(np.nanmean(sample.values)) if len(sample.values) else float("nan")
+    sample = _drawn(sample)
     return sample.of(np.ones(len(sample.groups)))
