@@ -21,7 +21,7 @@ from recsvc.store.pushes import LeasedPush, Pause, Push, digest_id_of
 
 EXPIRED = "EXPIRED"
 CAPS_USED = "CAPS_USED"
-MOST_A_BUCKET = 50
+MOST_A_BUCKET = 16
 """Pushes leased from each bucket at a time: what waits in a slow consumer's buffers ages."""
 _HELD_US = 2_000_000
 """How soon pushes of a paused organization are looked at again."""

@@ -24,7 +24,7 @@ from recsvc.serving.worker import TenantWorker
 from recsvc.store.pushes import FencedError, NewPush, Push, PutStatus
 
 LEASE = "push-plan"
-LEASE_SECONDS = 15.0
+LEASE_SECONDS = 10.0
 PlanFunction = Callable[[Pipeline, PushConfig, int, PushHistory], Plan]
 """(pipeline, config, now in microseconds, history) -> plan; runs in a thread."""
 
