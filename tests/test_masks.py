@@ -14,13 +14,17 @@ from support.steps import steps
 from support.worlds import DAY_US, NOW_US, make_event, tiny_bundle, tiny_dataset
 
 from features.entities import Conflict, EventKind, Lead, LeadState, Member
+from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.filters import Eligibility, count_removed
+from recsvc.matching.lead_filter import filter_leads
 from recsvc.matching.masks import Masked, mask_leads, mask_members, pair_verdicts
+from recsvc.matching.retrieve import listed_leads
 from recsvc.model.recusals import Recusal
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
 ANYTHING = Eligibility()
+ALL_OF_THEM = CandidateConfig(all_below=10_000)
 
 
 def check_all_pairs(snapshot: Snapshot, world: PlainWorld, now_us: int) -> None:
@@ -39,6 +43,12 @@ def check_all_pairs(snapshot: Snapshot, world: PlainWorld, now_us: int) -> None:
             assert Verdict(given_pairs[at]) is wanted, (member_id, lead_id)
         kept = sum(v is Verdict.KEPT for (m, _), v in expected.items() if m == member_id)
         assert of_member.eligible_count == kept
+        listed = filter_leads(snapshot, row, now_us)
+        assert (listed.eligible_count, listed.removed) == (kept, of_member.removed), member_id
+        rows = listed_leads(snapshot, row, listed, 1, ALL_OF_THEM)
+        found = {snapshot.leads.identifier(row) for row in rows.tolist()}
+        offered = {n for (m, n), v in expected.items() if m == member_id and v is Verdict.KEPT}
+        assert found == offered, member_id
     for lead_id, lead_row in zip(world.leads, lead_rows.tolist(), strict=True):
         leads, local = snapshot.leads.locate(lead_row)
         of_lead = mask_members(snapshot, leads, local, lead_id, ANYTHING, now_us)
@@ -60,6 +70,7 @@ def test_whatever_happens_the_rules_hold_in_both_directions(
     happened: list[Step], days_ago: int
 ) -> None:
     snapshot, world = Snapshot(tiny_bundle()), PlainWorld.tiny()
+    filter_leads(snapshot, 0, NOW_US)  # what is kept from here on has to follow all changes
     for step in happened:
         world.take(step)
         apply_steps(snapshot, step)

@@ -17,7 +17,7 @@ from recsvc.model.verdicts import Verdict
 
 EVERYTHING = CandidateConfig()
 SOME = CandidateConfig(per_source=8, all_below=10)
-LITTLE = CandidateConfig(per_source=3, all_below=0)
+LITTLE = CandidateConfig(3, 0, block_rows=8, kept=4, probes=1, by_embedding=1, ranked=2)
 
 
 @pytest.fixture(params=[IndexConfig(), IndexConfig(kind="FLAT", exact_below_rows=5)])

@@ -16,25 +16,26 @@ from recsvc.model.additive import AdditiveModel, additive_terms
 from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
 from recsvc.model.index import VectorIndex, exact_search
-from recsvc.model.terms import INDEX, OF_LEAD, OF_MEMBER, lead_features, member_features
+from recsvc.model.scan_tables import table_slope
+from recsvc.model.terms import OF_LEAD, OF_MEMBER, lead_features, member_features
 
 
 @dataclass(frozen=True)
 class CandidateConfig:
-    """How many candidates each source brings, and below which number of rows all are taken."""
+    """How many candidates are looked at, and below which number of rows all are taken.
+
+    Leads, each step looking closer (see `lead_scan`): `block_rows` of the best blocks, of which
+    `kept` are compared by embedding, beside `by_embedding` from `probes` lists; `ranked` go on to
+    the ranker. Members, and leads that are new: `per_source` from each source.
+    """
 
     per_source: int = 200
-    all_below: int = 1000
-
-
-def table_slope(model: AdditiveModel, feature: str) -> float:
-    """How much a linear feature's table rises per unit, over its knots; 0 when it is not used."""
-    at = INDEX[feature]
-    count = int(model.counts[at])
-    if count < 2:
-        return 0.0
-    rise = float(model.values[at, count - 1] - model.values[at, 0])
-    return max(0.0, rise / float(model.knots[at, count - 1] - model.knots[at, 0]))
+    all_below: int = 128
+    block_rows: int = 2048
+    kept: int = 256
+    probes: int = 16
+    by_embedding: int = 24
+    ranked: int = 48
 
 
 def lead_query(model: AdditiveModel, members: MemberColumns, row: int) -> F32:

@@ -34,6 +34,7 @@ def fill_capacity(snapshot: Snapshot, lead: Lead) -> None:
     columns, local = snapshot.leads.locate(snapshot.leads.row(lead.lead_id))
     held = snapshot.holders.get(lead.lead_id, 0)
     columns.capacity_left[local] = max(0, lead.claim_capacity - held)
+    snapshot.leads.touch(snapshot.leads.row(lead.lead_id))
 
 
 def claim_verdict(snapshot: Snapshot, member_row: int, lead_row: int) -> Verdict:

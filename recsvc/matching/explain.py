@@ -7,7 +7,7 @@ to the score. A reason's text only states facts that the pair's features show.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -17,13 +17,15 @@ from features.location import member_places
 from recsvc.matching.queries import Reason, Term
 from recsvc.model.arrays import F32, I32, LeadColumns, MemberColumns
 from recsvc.model.snapshot import Snapshot
-from recsvc.model.terms import FEATURES, INDEX, nearest_place_km
+from recsvc.model.terms import FEATURES, INDEX, nearest_place
 from recsvc.model.verdicts import Verdict
 from recsvc.store.codec import decode_entity
 
 _PLACE_NAMES = {"HOME": "住所", "WORK": "单位", "STUDIO": "工作室"}
 _URGENCY = ("一般", "较急", "紧急", "特急")
 _LEVELS = ("同省", "同市", "同县（区）", "同乡镇（街道）")
+_GROUPS = tuple(dict.fromkeys(feature.group for feature in FEATURES))
+_GROUP_OF = tuple(_GROUPS.index(feature.group) for feature in FEATURES)
 MOST_REASONS = 3
 ALIKE = 0.1
 """Texts with a lower cosine are not called alike."""
@@ -49,7 +51,11 @@ VERDICT_TEXTS: dict[Verdict, str] = {
 }
 
 
-@dataclass(frozen=True)
+Middles = dict[int, tuple[float, float] | None]
+"""Region code -> its middle as columns hold it (radians); filled as regions are met."""
+
+
+@dataclass(frozen=True, slots=True)
 class Pair:
     """One scored pair and where its two sides live (`member_row`, `lead_row` are local rows)."""
 
@@ -57,10 +63,11 @@ class Pair:
     member_row: int
     leads: LeadColumns
     lead_row: int
-    features: F32  # [F]
-    terms: F32  # [F]
+    features: F32 | list[float]  # [F]
+    terms: F32 | list[float]  # [F]
     member: Member | None  # the record: it names the kinds of the places
     you: str = "该委员"  # how the text calls the member
+    middles: Middles = field(default_factory=dict)
 
 
 def member_record(snapshot: Snapshot, row: int) -> Member | None:
@@ -71,10 +78,11 @@ def member_record(snapshot: Snapshot, row: int) -> Member | None:
 
 def terms_of(pair: Pair) -> tuple[Term, ...]:
     """Every term that moved the score, strongest first."""
-    used = np.flatnonzero(pair.terms)
-    order = used[np.argsort(-np.abs(pair.terms[used]), kind="stable")]
+    terms = np.asarray(pair.terms, np.float32)
+    used = np.flatnonzero(terms)
+    order = used[np.argsort(-np.abs(terms[used]), kind="stable")]
     return tuple(
-        Term(FEATURES[i].group, FEATURES[i].name, float(pair.features[i]), float(pair.terms[i]))
+        Term(FEATURES[i].group, FEATURES[i].name, float(pair.features[i]), float(terms[i]))
         for i in order
     )
 
@@ -101,12 +109,14 @@ def reasons_of(
     return tuple(found)
 
 
-def group_weights(terms: F32) -> dict[str, float]:
+def group_weights(terms: F32 | list[float]) -> dict[str, float]:
     """The sum of the terms of each group."""
-    weights: dict[str, float] = {}
-    for feature, term in zip(FEATURES, terms.tolist(), strict=True):
-        weights[feature.group] = weights.get(feature.group, 0.0) + term
-    return weights
+    sums = [0.0] * len(_GROUPS)
+    for group, term in zip(
+        _GROUP_OF, terms if isinstance(terms, list) else terms.tolist(), strict=True
+    ):
+        sums[group] += term
+    return dict(zip(_GROUPS, sums, strict=True))
 
 
 def distance_km(pair: Pair) -> float | None:
@@ -203,9 +213,10 @@ def _shared_topics(own: I32, other: I32, space: FeatureSpace) -> str:
 
 def _place(pair: Pair, space: FeatureSpace) -> str:
     levels = _value(pair, "shared_region_levels")
-    vague = _is_middle(pair.leads, (pair.lead_row,), space)
+    vague = _is_middle(pair.leads, (pair.lead_row,), space, pair.middles)
     at = _nearest_place(pair)
-    if at >= 0 and not vague and not _is_middle(pair.members, (pair.member_row, at), space):
+    own = (pair.member_row, at)
+    if at >= 0 and not vague and not _is_middle(pair.members, own, space, pair.middles):
         km = math.expm1(_value(pair, "distance_log_km"))
         if km <= 30.0 or not levels >= 1.0:
             return f"距{pair.you}的{_place_name(pair, at)}约{_kilometres(km)}"
@@ -220,25 +231,29 @@ def _place(pair: Pair, space: FeatureSpace) -> str:
 
 
 def _is_middle(
-    columns: MemberColumns | LeadColumns, at: tuple[int, ...], space: FeatureSpace
+    columns: MemberColumns | LeadColumns, at: tuple[int, ...], space: FeatureSpace, middles: Middles
 ) -> bool:
     """Whether a place is but the middle of its region: no distance from it is true in words."""
-    levels = columns.region[at]
-    known = levels[levels >= 0]
-    middle = space.regions.centroid(str(known[-1])) if len(known) else None
-    place = columns.latitude_rad[at], columns.longitude_rad[at]
-    return middle is not None and place == tuple(np.float32(math.radians(x)) for x in middle)
+    code = next((level for level in reversed(columns.region[at].tolist()) if level >= 0), -1)
+    if code not in middles:
+        middle = space.regions.centroid(str(code)) if code >= 0 else None
+        middles[code] = middle and (_stored_rad(middle[0]), _stored_rad(middle[1]))
+    return middles[code] == (float(columns.latitude_rad[at]), float(columns.longitude_rad[at]))
+
+
+def _stored_rad(degrees: float) -> float:
+    """What a float32 column keeps of an angle."""
+    return float(np.float32(math.radians(degrees)))
 
 
 def _nearest_place(pair: Pair) -> int:
     """Which of the member's places is nearest, -1 when no distance is known."""
-    lead = pair.leads.latitude_rad[pair.lead_row], pair.leads.longitude_rad[pair.lead_row]
-    lat, lon = (
+    return nearest_place(
         pair.members.latitude_rad[pair.member_row],
         pair.members.longitude_rad[pair.member_row],
+        pair.leads.latitude_rad[pair.lead_row],
+        pair.leads.longitude_rad[pair.lead_row],
     )
-    km = [nearest_place_km(lat[i : i + 1], lon[i : i + 1], *lead) for i in range(len(lat))]
-    return -1 if np.isnan(km).all() else int(np.nanargmin(km))
 
 
 def _place_name(pair: Pair, at: int) -> str:

@@ -14,17 +14,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from features.entities import LeadState
 from features.location import nearest_km
 from recsvc.model.arrays import F32, I64, U8, LeadColumns, MemberColumns
+from recsvc.model.open_leads import CLOCK_AHEAD_US as CLOCK_AHEAD_US
+from recsvc.model.open_leads import lead_verdict as lead_verdict
 from recsvc.model.recusals import holds
 from recsvc.model.verdicts import Verdict
-
-CLOCK_AHEAD_US = 300_000_000
-"""A platform's clock may be so far ahead of ours: what it says happened just now has happened."""
-
-_OPEN = int(LeadState.OPEN)
-_CLAIMED = int(LeadState.CLAIMED)
 
 
 @dataclass(frozen=True)
@@ -46,22 +41,6 @@ class Eligibility:
     def restricts(self) -> bool:
         """Whether anything is restricted at all."""
         return self != Eligibility()
-
-
-@njit(cache=True)
-def lead_verdict(leads: LeadColumns, row: int, now_us: int) -> int:
-    """What stands against one lead whoever the member is, as of `now_us`."""
-    latest_us = now_us + CLOCK_AHEAD_US
-    closed = leads.state[row] != _OPEN and leads.close_time_us[row] <= latest_us
-    if leads.alive[row] == 0:
-        return 1
-    if closed and leads.state[row] != _CLAIMED:
-        return 2
-    if closed or leads.capacity_left[row] == 0:
-        return 3
-    if leads.create_time_us[row] > latest_us:
-        return 12
-    return 0
 
 
 @njit(cache=True)

@@ -80,7 +80,7 @@ def mask_leads(snapshot: Snapshot, member_row: int, wanted: Eligibility, now_us:
             for _, leads in snapshot.leads.segments()
         )
     )
-    _mark_seen(masked, snapshot.leads, _seen_leads(snapshot, member_row))
+    _mark_seen(masked, snapshot.leads, seen_leads(snapshot, member_row))
     if wanted.restricts:
         places = members.latitude_rad[local], members.longitude_rad[local]
         for part, (_, leads) in zip(masked.verdicts, snapshot.leads.segments(), strict=True):
@@ -123,12 +123,30 @@ def _lead_part(
 
 def forbidden_leads(snapshot: Snapshot, member_row: int) -> dict[int, Verdict]:
     """Global rows of leads that the member's own history forbids, each with its last verdict."""
-    return _forbidden(snapshot.leads, _seen_leads(snapshot, member_row))
+    return _forbidden(snapshot.leads, seen_leads(snapshot, member_row))
 
 
-def _seen_leads(snapshot: Snapshot, member_row: int) -> Seen:
+def seen_leads(snapshot: Snapshot, member_row: int) -> Seen:
+    """What the member's own history forbids."""
     member_id = snapshot.members.identifier(member_row)
     return snapshot.history.seen_leads(snapshot.bundle.member_ids.get(member_id), member_id)
+
+
+def tail_verdicts(
+    snapshot: Snapshot, member_row: int, seen: Seen, now_us: int
+) -> tuple[U8, dict[int, Verdict]]:
+    """Verdicts (uint8[t]) of the tail's leads, and the base rows that later events forbid."""
+    table = snapshot.leads
+    part = _lead_part(snapshot, member_row, table.tail, np.arange(table.tail_count), now_us)
+    moved = np.flatnonzero(table.base.alive[seen.base_rows] == 0)
+    later = Seen(seen.base_rows[moved], seen.base_verdicts[moved], seen.ids)
+    in_base = {}
+    for row, verdict in _forbidden(table, later).items():
+        if row < table.base_count:
+            in_base[row] = verdict
+        elif part[row - table.base_count] == Verdict.KEPT:
+            part[row - table.base_count] = verdict
+    return part, in_base
 
 
 def mask_members(

@@ -9,6 +9,7 @@ import numpy as np
 
 from recsvc.matching.diversify import Slate, diversify
 from recsvc.matching.explain import Pair, distance_km, reasons_of, terms_of
+from recsvc.matching.lead_filter import Filtered
 from recsvc.matching.masks import Masked
 from recsvc.matching.queries import Item, ListQuery, ServingMode
 from recsvc.matching.score import Scored
@@ -31,7 +32,7 @@ class Found:
     rows: I64
     scored: Scored
     table: Table[LeadColumns] | Table[MemberColumns]
-    masked: Masked
+    masked: Masked | Filtered
     mode: ServingMode
     unknown: int
     pair: Callable[[int], Pair]

@@ -16,8 +16,9 @@ import numpy as np
 from features.entities import Lead
 from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
 from recsvc.matching.candidates import CandidateConfig
-from recsvc.matching.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER, Pair, member_record
-from recsvc.matching.masks import mask_leads, mask_members
+from recsvc.matching.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER, Middles, Pair, member_record
+from recsvc.matching.lead_filter import Filtered, filter_leads
+from recsvc.matching.masks import Masked, mask_leads, mask_members
 from recsvc.matching.modes import lead_mode, member_mode
 from recsvc.matching.page import Found, explained_items, order_items, pool_size
 from recsvc.matching.pairs import explain_pair, score_given
@@ -30,8 +31,8 @@ from recsvc.matching.queries import (
     Wanted,
 )
 from recsvc.matching.resolve import resolve
-from recsvc.matching.retrieve import lead_candidates, member_candidates
-from recsvc.matching.score import score_pairs
+from recsvc.matching.retrieve import lead_candidates, listed_leads, member_candidates
+from recsvc.matching.score import score_leads, score_pairs
 from recsvc.model.arrays import LeadColumns
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
@@ -79,29 +80,34 @@ class Pipeline:
         self._config = config or PipelineConfig()
         self._observer = observer or _Nobody()
         self._clock = clock
+        self._middles: Middles = {}
 
     def recommend(self, member_id: str, query: ListQuery) -> RankedList:
         """The best leads for a member. Raises UnknownMemberError, InvalidRegionCodeError."""
         snapshot, when = self.snapshot, self._when(query.as_of_us)
         row = self._member_row(member_id)
         wanted, unknown = resolve(snapshot, query.wanted, snapshot.leads)
-        with self._stage("filter"):
-            masked = mask_leads(snapshot, row, wanted, when)
-        with self._stage("retrieve"):
-            rows = lead_candidates(
-                snapshot, row, masked, when, pool_size(query), self._config.candidates
-            )
+        depth, config = pool_size(query), self._config.candidates
+        masked: Masked | Filtered
+        if wanted.restricts or not snapshot.leads.base_count:
+            with self._stage("filter"):
+                masked = mask_leads(snapshot, row, wanted, when)
+            with self._stage("retrieve"):
+                rows = lead_candidates(snapshot, row, masked, when, depth, config)
+        else:
+            with self._stage("filter"):
+                masked = filter_leads(snapshot, row, when)
+            with self._stage("retrieve"):
+                rows = listed_leads(snapshot, row, masked, depth, config)
         with self._stage("rank"):
-            members = np.full(len(rows), row, np.int64)
-            scored = score_pairs(
-                snapshot.bundle, snapshot.members, members, snapshot.leads, rows, when
-            )
-        columns, local = snapshot.members.locate(row)
+            columns, local = snapshot.members.locate(row)
+            scored = score_leads(snapshot.bundle, columns, local, snapshot.leads, rows, when)
         member = member_record(snapshot, row)
 
         def pair(at: int) -> Pair:
-            seen = scored.features[at], scored.terms[at]
-            return Pair(columns, local, *snapshot.leads.locate(int(rows[at])), *seen, member, "您")
+            seen = scored.features[at].tolist(), scored.terms[at].tolist()
+            where = snapshot.leads.locate(int(rows[at]))
+            return Pair(columns, local, *where, *seen, member, "您", self._middles)
 
         mode = member_mode(columns, local)
         found = Found(rows, scored, snapshot.leads, masked, mode, unknown, pair, SAME_FOR_MEMBER)
@@ -137,9 +143,10 @@ class Pipeline:
             scored = score_pairs(snapshot.bundle, snapshot.members, rows, table, lead_rows, when)
 
         def pair(at: int) -> Pair:
-            seen = scored.features[at], scored.terms[at]
+            seen = scored.features[at].tolist(), scored.terms[at].tolist()
             member = member_record(snapshot, int(rows[at]))
-            return Pair(*snapshot.members.locate(int(rows[at])), leads, local, *seen, member)
+            where = snapshot.members.locate(int(rows[at]))
+            return Pair(*where, leads, local, *seen, member, middles=self._middles)
 
         mode = lead_mode(leads, local)
         found = Found(rows, scored, snapshot.members, masked, mode, unknown, pair, SAME_FOR_LEAD)

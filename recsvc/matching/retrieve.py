@@ -18,10 +18,40 @@ from recsvc.matching.candidates import (
     member_prior,
     member_query,
 )
+from recsvc.matching.lead_filter import Filtered
+from recsvc.matching.lead_scan import Depth, Scope, find_leads
 from recsvc.matching.masks import Masked
-from recsvc.model.arrays import F32, I32, I64, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns, MemberColumns
+from recsvc.model.open_leads import sum_blocks
 from recsvc.model.snapshot import Snapshot, lead_search_vectors, member_search_vectors
 from recsvc.model.verdicts import Verdict
+
+
+def listed_leads(
+    snapshot: Snapshot, member_row: int, filtered: Filtered, depth: int, config: CandidateConfig
+) -> I64:
+    """Global rows (int64[c], no order) of the leads worth ranking in an unrestricted list."""
+    state = filtered.state
+    if filtered.eligible_count == 0:
+        return np.empty(0, np.int64)
+    scope = Scope(
+        filtered.visible,
+        state.verdict,
+        state.worth,
+        state.block_worth,
+        snapshot.marks.mark,
+        filtered.tick,
+    )
+    wanted = _depth(config, depth, filtered.eligible_count, snapshot.leads.base_count)
+    found = _find(snapshot, member_row, scope, wanted)
+    if len(filtered.tail) == 0:
+        return found
+    return np.concatenate(
+        [
+            found,
+            _tail_candidates(snapshot, member_row, filtered.tail, state.asked_us, depth, config),
+        ]
+    )
 
 
 def lead_candidates(
@@ -32,31 +62,83 @@ def lead_candidates(
     depth: int,
     config: CandidateConfig,
 ) -> I64:
-    """Global rows (int64[c], no order) of the leads worth ranking for one member."""
-    members, local = snapshot.members.locate(member_row)
-    query = lead_query(snapshot.bundle.ranker, members, local)
-    found = []
-    for part, (start, leads) in zip(masked.verdicts, snapshot.leads.segments(), strict=True):
-        eligible = (part == Verdict.KEPT).astype(np.uint8)
-        count = max(config.per_source, 2 * depth)
-        if eligible.sum() <= max(config.all_below, 2 * depth):
-            found.append(np.flatnonzero(eligible) + start)
+    """Global rows (int64[c], no order) of the leads worth ranking, of those a mask keeps."""
+    found = [np.empty(0, np.int64)]
+    for part, (start, _) in zip(masked.verdicts, snapshot.leads.segments(), strict=True):
+        if start or not snapshot.leads.base_count:
+            found.append(_tail_candidates(snapshot, member_row, part, now_us, depth, config))
             continue
-        index = snapshot.lead_index if start == 0 else None
-        vectors = leads.vector[:0] if index else lead_search_vectors(leads)
-        sources = (
-            by_vector(index, vectors, query, eligible, count),
-            by_distance(
-                leads.latitude_rad[:, None],
-                leads.longitude_rad[:, None],
-                *_all_places(members, local),
-                eligible,
-                count,
-            ),
-            by_prior(lead_prior(snapshot.bundle, leads, now_us), eligible, count),
-        )
-        found.append(_union(sources) + start)
-    return np.concatenate([np.empty(0, np.int64), *found])
+        eligible = int((part == Verdict.KEPT).sum())
+        if eligible <= max(config.all_below, 2 * depth):
+            found.append(np.flatnonzero(part == Verdict.KEPT))
+        else:
+            scope = _scope_of(snapshot, part, now_us)
+            wanted = _depth(config, depth, eligible, len(part))
+            # A block may hold few rows that are wanted: more of them are looked at.
+            wanted = wanted._replace(block_rows=8 * wanted.block_rows)
+            found.append(_find(snapshot, member_row, scope, wanted))
+    return np.concatenate(found)
+
+
+def _scope_of(snapshot: Snapshot, verdicts: U8, now_us: int) -> Scope:
+    blocks, state = snapshot.blocks, snapshot.open_leads.at(now_us)
+    by_slot = verdicts[blocks.row]
+    worth = sum_blocks(blocks, by_slot, state.worth)
+    everywhere = np.ones(len(snapshot.organizations) + 1, np.bool_)
+    marks = snapshot.marks
+    return Scope(everywhere, by_slot, state.worth, worth, marks.mark, marks.next_tick())
+
+
+def _depth(config: CandidateConfig, depth: int, eligible: int, rows: int) -> Depth:
+    if eligible <= max(config.all_below, 2 * depth):
+        return Depth(rows + 1, rows, config.probes, config.by_embedding, rows + 1)
+    ranked = max(config.ranked, 2 * depth + 24)
+    kept = max(config.kept, 2 * ranked)
+    near = max(config.by_embedding, depth)
+    return Depth(max(config.block_rows, 4 * kept), kept, config.probes, near, ranked)
+
+
+def _find(snapshot: Snapshot, member_row: int, scope: Scope, depth: Depth) -> I64:
+    members, local = snapshot.members.locate(member_row)
+    bundle = snapshot.bundle
+    rows = find_leads(
+        bundle.ranker,
+        bundle.context,
+        snapshot.scan_tables,
+        members,
+        local,
+        snapshot.blocks,
+        snapshot.lists,
+        scope,
+        depth,
+    )
+    return rows.astype(np.int64)
+
+
+def _tail_candidates(
+    snapshot: Snapshot,
+    member_row: int,
+    verdicts: U8,
+    now_us: int,
+    depth: int,
+    config: CandidateConfig,
+) -> I64:
+    """Global rows of the tail, whose vectors are in no list: all when few, else the best."""
+    members, local = snapshot.members.locate(member_row)
+    leads, start = snapshot.leads.tail, snapshot.leads.base_count
+    eligible = (verdicts == Verdict.KEPT).astype(np.uint8)
+    count = max(config.per_source, 2 * depth)
+    if eligible.sum() <= max(config.per_source, config.all_below, 2 * depth):
+        return np.flatnonzero(eligible) + start
+    query = lead_query(snapshot.bundle.ranker, members, local)
+    places = _all_places(members, local)
+    where = leads.latitude_rad[:, None], leads.longitude_rad[:, None]
+    sources = (
+        by_vector(None, lead_search_vectors(leads), query, eligible, count),
+        by_distance(*where, *places, eligible, count),
+        by_prior(lead_prior(snapshot.bundle, leads, now_us), eligible, count),
+    )
+    return _union(sources) + start
 
 
 def member_candidates(

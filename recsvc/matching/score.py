@@ -35,6 +35,30 @@ def score_rows(
     return Scored(features, terms, terms.sum(axis=1) + np.float32(bundle.ranker.intercept))
 
 
+def score_leads(
+    bundle: Bundle,
+    members: MemberColumns,
+    member: int,
+    leads: Table[LeadColumns],
+    lead_rows: I64,
+    now_us: int,
+) -> Scored:
+    """Scores one member (local row) with n leads (global rows int64[n], base rows first)."""
+    in_base = int((lead_rows < leads.base_count).sum())
+    parts: list[Scored] = []
+    for columns, rows in (
+        (leads.base, lead_rows[:in_base]),
+        (leads.tail, lead_rows[in_base:] - leads.base_count),
+    ):
+        if len(rows) or not parts:
+            own = np.full(len(rows), member, np.int32)
+            when = np.full(len(rows), now_us, np.int64)
+            parts.append(score_rows(bundle, members, own, columns, rows.astype(np.int32), when))
+    if len(parts) == 1:
+        return parts[0]
+    return Scored(*(np.concatenate(both) for both in zip(*parts, strict=True)))
+
+
 def score_pairs(
     bundle: Bundle,
     members: Table[MemberColumns],

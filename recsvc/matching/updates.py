@@ -167,6 +167,7 @@ def _put_leads(snapshot: Snapshot, found: dict[str, tuple[bytes, F32 | None]]) -
             columns, local = table.locate(row)
             fill_lead_states(columns, np.array([local], np.int32), [lead])
             table.replace_record(row, changed[lead.lead_id])
+            table.touch(row)
             fill_capacity(snapshot, lead)
         else:
             moving.append(lead)
@@ -253,6 +254,7 @@ def _count(snapshot: Snapshot, event: Event) -> None:
         snapshot.members.locate(snapshot.members.last_row(event.member_id)),
         snapshot.leads.locate(snapshot.leads.last_row(event.lead_id)),
     )
+    snapshot.leads.touch(snapshot.leads.last_row(event.lead_id))
     for columns, local in places:
         columns.exposures[local] += exposed and not before.exposed
         columns.claims[local] += (exposed and claimed) and not (before.exposed and before.claimed)

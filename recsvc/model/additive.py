@@ -38,7 +38,7 @@ class AdditiveModel(NamedTuple):
     intercept: float
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True)
 def _lookup(x: float, knots: F32, values: F32, count: int, linear: int) -> float:
     low, high = 0, count
     while low < high:
@@ -56,27 +56,52 @@ def _lookup(x: float, knots: F32, values: F32, count: int, linear: int) -> float
     return float(values[at] + share * (values[at + 1] - values[at]))
 
 
+@njit(cache=True, forceinline=True)
+def table_value(model: AdditiveModel, f: int, x: float) -> float:
+    """The term of one feature at x (NaN: not known); 0 when the model does not use it."""
+    count = model.counts[f]
+    if count == 0:
+        return 0.0
+    if np.isnan(x):
+        return float(model.missing[f])
+    value = _lookup(x, model.knots[f], model.values[f], count, model.linear[f])
+    if model.linear[f] != 0:
+        if x < model.knots[f, 0]:
+            value += (x - model.knots[f, 0]) * model.slope_below[f]
+        elif x > model.knots[f, count - 1]:
+            value += (x - model.knots[f, count - 1]) * model.slope_above[f]
+    return value
+
+
+@njit(cache=True)
+def add_table_values(model: AdditiveModel, f: int, x: F32, out: F32) -> None:
+    """Adds the terms of one feature at n points (float32[n]) to `out`."""
+    count, linear, missing = model.counts[f], model.linear[f], model.missing[f]
+    knots, values = model.knots[f], model.values[f]
+    below, above = model.slope_below[f], model.slope_above[f]
+    for i in range(len(x)):
+        if count == 0:
+            return
+        if np.isnan(x[i]):
+            out[i] += missing
+            continue
+        value = _lookup(x[i], knots, values, count, linear)
+        if linear != 0:
+            value += min(x[i] - knots[0], np.float32(0.0)) * below
+            value += max(x[i] - knots[count - 1], np.float32(0.0)) * above
+        out[i] += value
+
+
 @njit(cache=True)
 def additive_terms(model: AdditiveModel, features: F32) -> F32:
     """Terms (float32[n, F]) of n pairs' features (float32[n, F])."""
     n, width = features.shape
     out = np.zeros((n, width), np.float32)
-    for i in range(n):
-        for f in range(width):
-            count = model.counts[f]
-            if count == 0:
-                continue
-            x = features[i, f]
-            if np.isnan(x):
-                out[i, f] = model.missing[f]
-                continue
-            value = _lookup(x, model.knots[f], model.values[f], count, model.linear[f])
-            if model.linear[f] != 0:
-                if x < model.knots[f, 0]:
-                    value += (x - model.knots[f, 0]) * model.slope_below[f]
-                elif x > model.knots[f, count - 1]:
-                    value += (x - model.knots[f, count - 1]) * model.slope_above[f]
-            out[i, f] = value
+    # Feature by feature: a compiled call that passes the model on counts references to its arrays.
+    for f in range(width):
+        column = np.zeros(n, np.float32)
+        add_table_values(model, f, features[:, f], column)
+        out[:, f] = column
     return out
 
 

@@ -44,6 +44,7 @@ class Table(Generic[Columns]):
         self._tail_records: list[bytes] = []
         self._tail_rows: dict[str, int] = {}
         self._new_records: dict[int, bytes] = {}
+        self._touched: set[int] = set()
 
     @property
     def base_count(self) -> int:
@@ -89,6 +90,19 @@ class Table(Generic[Columns]):
         else:
             self._tail_records[row - self.base_count] = record
 
+    def touch(self, row: int) -> None:
+        """Says that something in a row's columns was changed in place."""
+        if row < self.base_count:
+            self._touched.add(row)
+
+    def take_touched(self) -> tuple[int, ...]:
+        """Base rows that were changed, moved or deleted since this was last asked."""
+        if not self._touched:
+            return ()
+        touched = tuple(self._touched)
+        self._touched.clear()
+        return touched
+
     def segments(self) -> Iterator[tuple[int, Columns]]:
         """(first global row, columns) of each segment that has rows."""
         if self.base_count:
@@ -122,6 +136,7 @@ class Table(Generic[Columns]):
                 column[local] = values[source_row]
             if row >= 0:
                 self.base.alive[row] = 0
+                self._touched.add(row)
             row = self.base_count + local
         local = row - self.base_count
         if record is not None:
@@ -135,6 +150,7 @@ class Table(Generic[Columns]):
         if row >= 0:
             columns, local = self.locate(row)
             columns.alive[local] = 0
+            self.touch(row)
 
     def _append(self, identifier: str, record: bytes) -> int:
         if self.tail_count == len(self._storage.alive):

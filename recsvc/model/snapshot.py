@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import cached_property
 
 import numpy as np
 
@@ -23,14 +24,23 @@ from recsvc.model.arrays import (
     empty_members,
 )
 from recsvc.model.assemble import fill_leads
+from recsvc.model.blocks import LeadBlocks, build_lead_blocks
 from recsvc.model.bundle import Bundle
 from recsvc.model.history import History
 from recsvc.model.index import IndexConfig, VectorIndex
+from recsvc.model.lead_rows import LeadRows, Marks
+from recsvc.model.lists import EmbeddingLists, build_lists
+from recsvc.model.open_leads import OpenLeads
 from recsvc.model.organizations import OrganizationTree
 from recsvc.model.recusals import Recusals
+from recsvc.model.scan_tables import ScanTables, scan_tables
 from recsvc.model.segments import Table
 from recsvc.store.codec import RecordKind
 from recsvc.store.revision import Revision
+
+_BLOCK_ROWS = 16
+_MANY_LEADS = 300_000
+"""From so many on blocks are larger: a request looks at all blocks it may see."""
 
 
 class Snapshot:
@@ -64,9 +74,50 @@ class Snapshot:
         self.waiting: dict[tuple[RecordKind, str], list[Event]] = defaultdict(list)
         self._trained_leads = bundle.leads.events > 0
         self.revision = Revision.parse(bundle.manifest.revision)
-        config = index or IndexConfig()
-        self.lead_index = VectorIndex(lead_search_vectors(bundle.leads), config)
-        self.member_index = VectorIndex(member_search_vectors(bundle.members), config)
+        self._index_config = index or IndexConfig()
+
+    @cached_property
+    def lead_index(self) -> VectorIndex:
+        """Exact search over the base leads."""
+        return VectorIndex(lead_search_vectors(self.bundle.leads), self._index_config)
+
+    @cached_property
+    def member_index(self) -> VectorIndex:
+        """Search over the base members."""
+        return VectorIndex(member_search_vectors(self.bundle.members), self._index_config)
+
+    @cached_property
+    def blocks(self) -> LeadBlocks:
+        """The base leads by organization, county and topic."""
+        count = len(self.leads.base.alive)
+        rows = _BLOCK_ROWS if count < _MANY_LEADS else 4 * _BLOCK_ROWS
+        return build_lead_blocks(self.leads.base, len(self.bundle.space.topics.names), rows)
+
+    @cached_property
+    def lists(self) -> EmbeddingLists:
+        """The base leads by the direction of their embedding."""
+        leads = self.leads.base
+        return build_lists(leads.vector, leads.organization, self._index_config.seed)
+
+    @cached_property
+    def open_leads(self) -> OpenLeads:
+        """Which base leads are open, and their terms."""
+        return OpenLeads(self.leads, self.blocks, self.bundle.ranker, self.bundle.context)
+
+    @cached_property
+    def scan_tables(self) -> ScanTables:
+        """What the ranker says of places and words, for scans."""
+        return scan_tables(self.bundle.ranker)
+
+    @cached_property
+    def lead_rows(self) -> LeadRows:
+        """The base leads by author and key."""
+        return LeadRows(self.leads.base)
+
+    @cached_property
+    def marks(self) -> Marks:
+        """What a request takes out of the base leads."""
+        return Marks(self.leads.base_count)
 
     @property
     def model_id(self) -> str:

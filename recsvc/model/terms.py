@@ -155,6 +155,17 @@ def nearest_place_km(lat: F32, lon: F32, lead_lat: float, lead_lon: float) -> fl
 
 
 @njit(cache=True)
+def nearest_place(lat: F32, lon: F32, lead_lat: float, lead_lon: float) -> int:
+    """Which of a member's places is nearest, -1 when no distance is known."""
+    best, at = np.inf, -1
+    for i in range(len(lat)):
+        km = haversine_km(lat[i], lon[i], lead_lat, lead_lon)
+        if km < best:
+            best, at = km, i
+    return at
+
+
+@njit(cache=True)
 def _shared_levels(member_region: I32, lead_region: I32) -> float:
     """Levels (province … town) the lead shares with the member's best place; NaN unknown."""
     if lead_region[0] < 0:
@@ -245,7 +256,7 @@ def pair_features(
     return out
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def of_lead(leads: LeadColumns, j: int, now_us: int, context: TermContext, row: F32) -> None:
     """The features that are the same for every member."""
     row[10] = np.nan
@@ -261,7 +272,7 @@ def of_lead(leads: LeadColumns, j: int, now_us: int, context: TermContext, row: 
     row[21] = np.log1p(leads.events[j])
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def of_member(members: MemberColumns, m: int, context: TermContext, row: F32) -> None:
     """The features that are the same for every lead."""
     row[12] = row[14] = row[15] = np.nan
@@ -275,7 +286,7 @@ def of_member(members: MemberColumns, m: int, context: TermContext, row: F32) ->
     row[13] = np.log1p(members.exposures[m])
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _moved(total: float, curvature: float) -> float:
     """One Newton step from the trained value, by all answers since."""
     return min(max(total / curvature, -MOST_MOVE), MOST_MOVE)

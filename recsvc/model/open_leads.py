@@ -1,0 +1,189 @@
+"""Which base leads are open, and what each is worth by itself: the same for every member.
+
+Worked out once and kept: a request reads it, a change corrects the rows it touches. It holds for a
+span of time only, because leads grow old, are closed and are created at set times.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numba import njit
+
+from features.entities import LeadState
+from recsvc.model.additive import AdditiveModel, table_value
+from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns
+from recsvc.model.blocks import LeadBlocks
+from recsvc.model.segments import Table
+from recsvc.model.terms import FEATURE_COUNT, OF_LEAD, TermContext, of_lead
+
+CLOCK_AHEAD_US = 300_000_000
+"""A platform's clock may be so far ahead of ours: what it says happened just now has happened."""
+
+_STALE_US = 600_000_000
+"""An age may be off by so much where it only decides what is looked at."""
+
+_OPEN = int(LeadState.OPEN)
+_CLAIMED = int(LeadState.CLAIMED)
+_VERDICTS = 13
+
+
+@njit(cache=True, forceinline=True)
+def lead_verdict(leads: LeadColumns, row: int, now_us: int) -> int:
+    """What stands against one lead whoever the member is, as of `now_us`."""
+    latest_us = now_us + CLOCK_AHEAD_US
+    closed = leads.state[row] != _OPEN and leads.close_time_us[row] <= latest_us
+    if leads.alive[row] == 0:
+        return 1
+    if closed and leads.state[row] != _CLAIMED:
+        return 2
+    if closed or leads.capacity_left[row] == 0:
+        return 3
+    if leads.create_time_us[row] > latest_us:
+        return 12
+    return 0
+
+
+@njit(cache=True, forceinline=True)
+def lead_worth(
+    model: AdditiveModel, context: TermContext, leads: LeadColumns, row: int, now_us: int
+) -> float:
+    """The terms of a lead that no member changes."""
+    features = np.empty(FEATURE_COUNT, np.float32)
+    of_lead(leads, row, now_us, context, features)
+    total = 0.0
+    for feature in OF_LEAD:
+        total += table_value(model, feature, features[feature])
+    return total
+
+
+@dataclass
+class LeadsAt:
+    """The base leads within `from_us` <= time < `until_us`; slots are those of the blocks."""
+
+    from_us: int
+    until_us: int
+    asked_us: int
+    verdict: U8  # [n] by slot
+    worth: F32  # [n] by slot
+    block_worth: F32  # [b] between the mean and the best of its open leads, -inf when none is
+    open_count: I64  # [organizations + 1] by organization, those without one last
+    removed: I64  # [verdicts] how many each filter took
+
+
+class OpenLeads:
+    """Keeps what is known of the base leads for now, and for one other time."""
+
+    def __init__(
+        self,
+        leads: Table[LeadColumns],
+        blocks: LeadBlocks,
+        model: AdditiveModel,
+        context: TermContext,
+    ) -> None:
+        self._leads = leads
+        self._blocks = blocks
+        self._model = model
+        self._context = context
+        self._states: list[LeadsAt] = []
+
+    def at(self, now_us: int) -> LeadsAt:
+        """What holds at a time; computed anew only when nothing that is kept holds then."""
+        touched = self._leads.take_touched()
+        for state in self._states:
+            for row in touched:
+                self._correct(state, row)
+        for state in self._states:
+            if state.from_us <= now_us < state.until_us:
+                return state
+        state = self._compute(now_us)
+        self._states = [state, *self._states[:1]]
+        return state
+
+    def _compute(self, now_us: int) -> LeadsAt:
+        leads, blocks = self._leads.base, self._blocks
+        count = max(int(leads.organization.max(initial=-1)) + 1, 0)
+        verdict, worth, open_count, removed, before, after = _judge(
+            self._model,
+            self._context,
+            leads,
+            blocks.row,
+            count,
+            now_us,
+            now_us - _STALE_US,
+            now_us + _STALE_US,
+        )
+        block_worth = sum_blocks(blocks, verdict, worth)
+        return LeadsAt(before, after, now_us, verdict, worth, block_worth, open_count, removed)
+
+    def _correct(self, state: LeadsAt, row: int) -> None:
+        leads, blocks = self._leads.base, self._blocks
+        slot = int(blocks.slot[row])
+        old, new = int(state.verdict[slot]), int(lead_verdict(leads, row, state.asked_us))
+        organization = int(leads.organization[row])
+        state.removed[old] -= 1
+        state.removed[new] += 1
+        state.open_count[organization] += (new == 0) - (old == 0)
+        state.verdict[slot] = new
+        state.worth[slot] = lead_worth(self._model, self._context, leads, row, state.asked_us)
+        block = int(np.searchsorted(blocks.block_start, slot, side="right")) - 1
+        _sum_blocks(
+            blocks.block_start, state.verdict, state.worth, state.block_worth, block, block + 1
+        )
+        for moment in (int(leads.close_time_us[row]), int(leads.create_time_us[row])):
+            if moment - CLOCK_AHEAD_US > state.asked_us:
+                state.until_us = min(state.until_us, moment - CLOCK_AHEAD_US)
+            else:
+                state.from_us = max(state.from_us, moment - CLOCK_AHEAD_US)
+
+
+@njit(cache=True)
+def _judge(
+    model: AdditiveModel,
+    context: TermContext,
+    leads: LeadColumns,
+    rows: I32,
+    organizations: int,
+    now_us: int,
+    from_us: int,
+    until_us: int,
+) -> tuple[U8, F32, I64, I64, int, int]:
+    """Verdict and worth by slot, open leads by organization, counts, and how long it holds."""
+    verdict = np.empty(len(rows), np.uint8)
+    worth = np.empty(len(rows), np.float32)
+    open_count = np.zeros(organizations + 1, np.int64)
+    removed = np.zeros(_VERDICTS, np.int64)
+    for slot in range(len(rows)):
+        row = rows[slot]
+        verdict[slot] = lead_verdict(leads, row, now_us)
+        worth[slot] = lead_worth(model, context, leads, row, now_us)
+        removed[verdict[slot]] += 1
+        if verdict[slot] == 0:
+            open_count[leads.organization[row]] += 1
+        for moment in (leads.close_time_us[row], leads.create_time_us[row]):
+            change_us = moment - CLOCK_AHEAD_US
+            if change_us > now_us:
+                until_us = min(until_us, change_us)
+            else:
+                from_us = max(from_us, change_us)
+    return verdict, worth, open_count, removed, from_us, until_us
+
+
+def sum_blocks(blocks: LeadBlocks, verdict: U8, worth: F32) -> F32:
+    """What each block's open leads are worth (float32[b]): between their mean and the best."""
+    out = np.empty(len(blocks.block_topic), np.float32)
+    _sum_blocks(blocks.block_start, verdict, worth, out, 0, len(out))
+    return out
+
+
+@njit(cache=True)
+def _sum_blocks(block_start: I32, verdict: U8, worth: F32, out: F32, first: int, last: int) -> None:
+    for block in range(first, last):
+        best, total, count = -np.inf, 0.0, 0
+        for slot in range(block_start[block], block_start[block + 1]):
+            if verdict[slot] == 0:
+                best = max(best, worth[slot])
+                total += worth[slot]
+                count += 1
+        out[block] = 0.5 * (best + total / count) if count else -np.inf

@@ -1,0 +1,56 @@
+"""The ranker's tables in the form in which a scan over many rows reads them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from recsvc.model.additive import AdditiveModel, table_value
+from recsvc.model.arrays import F32
+from recsvc.model.terms import INDEX
+
+_DISTANCE = INDEX["distance_log_km"]
+_ACTIVITY = INDEX["activity_log_km"]
+_LEVELS = INDEX["shared_region_levels"]
+_ORGANIZATION = INDEX["same_organization"]
+STEPS = 16
+"""Entries of the distance tables for each square root of a kilometre."""
+
+ENTRIES = 33 * STEPS
+
+
+class ScanTables(NamedTuple):
+    """What the ranker says of distances, ready to look up: entries are 1/16 sqrt(km) apart."""
+
+    home: F32  # [528] term of distance_log_km
+    activity: F32  # [528] term of activity_log_km
+    levels: F32  # [5] term of 0 to 3 shared region levels; last: not known
+    organization: F32  # [3] term of another organization, the same one; last: not known
+    expertise_text: float  # slopes of the three text terms
+    interest_text: float
+    answer_text: float
+
+
+def table_slope(model: AdditiveModel, feature: str) -> float:
+    """How much a linear feature's table rises per unit, over its knots; 0 when it is not used."""
+    at = INDEX[feature]
+    count = int(model.counts[at])
+    if count < 2:
+        return 0.0
+    rise = float(model.values[at, count - 1] - model.values[at, 0])
+    return max(0.0, rise / float(model.knots[at, count - 1] - model.knots[at, 0]))
+
+
+def scan_tables(model: AdditiveModel) -> ScanTables:
+    """The tables of one ranker."""
+    kilometres = (np.arange(ENTRIES) / STEPS) ** 2
+    tables = np.empty((2, ENTRIES), np.float32)
+    for at, feature in enumerate((_DISTANCE, _ACTIVITY)):
+        for entry, km in enumerate(kilometres):
+            tables[at, entry] = table_value(model, feature, np.log1p(km))
+    slopes = (table_slope(model, f"{kind}_text") for kind in ("expertise", "interest", "answer"))
+    levels = [table_value(model, _LEVELS, x) for x in (0.0, 1.0, 2.0, 3.0, np.nan)]
+    same = [table_value(model, _ORGANIZATION, x) for x in (0.0, 1.0, np.nan)]
+    places = (tables[0], tables[1], np.array(levels, np.float32), np.array(same, np.float32))
+    return ScanTables(*places, *slopes)
