@@ -31,7 +31,7 @@ class Happened(NamedTuple):
 
 
 class PushLog(NamedTuple):
-    """Past pushes, one a pair (the first), and the answers to them."""
+    """Past pushes, one a pair (the last), and the answers to them."""
 
     member: I64
     lead: I64
@@ -51,7 +51,8 @@ def read_push_log(snapshot: Snapshot, history: PushHistory) -> PushLog:
     """All pushes known from the bundle's log, from events since, and from `history`."""
     events = _join(_base_events(snapshot), _later_events(snapshot), _given(snapshot, history))
     events = _select(events, events.time_us.argsort(kind="stable"))
-    pushed = np.flatnonzero(events.kind == EventKind.PUSHED)
+    # A pair counts once, at its last time: it may be in the outbox and, delivered, in the log.
+    pushed = np.flatnonzero(events.kind == EventKind.PUSHED)[::-1]
     keys = pair_keys(events.member, events.lead)
     pushed = pushed[np.unique(keys[pushed], return_index=True)[1]]
     answers = ~np.isin(events.kind, [int(kind) for kind in EXPOSURES])
