@@ -32,8 +32,8 @@ def measure_pairs(
     plan = best_of_members(member, scores, PLAN_CAP)
     found["claims a push, cap 5"] = _rate(plan, label, member)
     if probabilities is not None:
-        found |= _calibration("", member, label, probabilities)
-        found |= _calibration(", cap 5", member[plan], label[plan], probabilities[plan])
+        found |= _calibration("", member, label, probabilities, seed)
+        found |= _calibration(", cap 5", member[plan], label[plan], probabilities[plan], seed)
     return found
 
 
@@ -51,8 +51,14 @@ def _rate(chosen: NDArray[np.bool_], label: Labels, member: Ints) -> Statistic:
     return Statistic(rate, member)
 
 
-def _calibration(suffix: str, member: Ints, label: Labels, chance: F64) -> dict[str, Sample]:
+def _calibration(
+    suffix: str, member: Ints, label: Labels, chance: F64, seed: int
+) -> dict[str, Sample]:
+    """ECE and Brier skill, and the ECE that so many pairs would show were every chance exact."""
+    rng = np.random.default_rng(seed)
+    luck = [ece(chance, (rng.random(len(chance)) < chance).astype(np.float64)) for _ in range(100)]
     return {
+        f"ece of exact chances{suffix}": Mean(np.array(luck)),
         f"ece{suffix}": Statistic(lambda w: ece(chance, label, 15, w), member),
         f"brier skill{suffix}": Statistic(lambda w: brier_skill(chance, label, w), member),
     }

@@ -19,7 +19,7 @@ from benchmarks.workload import write_dataset
 from training.logs import read_dataset
 
 NAME, SPLIT = "province", "new leads"
-SIZE, QUICK_SIZE = (5_000, 10_000, 200_000), (600, 1_500, 25_000)
+SIZE, QUICK_SIZE = (4_000, 8_000, 150_000), (600, 1_500, 25_000)
 MOST_ASKED = 2_000
 K = 10
 

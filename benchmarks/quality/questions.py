@@ -59,6 +59,11 @@ class Lists:
     cuts: tuple[int, ...] = (20,)
     slices: Mapping[str, Mask] = field(default_factory=dict)
 
+    @property
+    def is_costly(self) -> bool:
+        """Whether it is too long to be asked of every variant."""
+        return False
+
     def measure(self, answer: Answer) -> dict[str, Sample]:
         """Recall and NDCG at every cut, or the share of the oracle's expected claims."""
         assert answer.rows is not None
@@ -96,6 +101,11 @@ class Pairs:
     seed: int
     slices: Mapping[str, Mask] = field(default_factory=dict)
 
+    @property
+    def is_costly(self) -> bool:
+        """Whether it is too long to be asked of every variant."""
+        return False
+
     def measure(self, answer: Answer) -> dict[str, Sample]:
         """See pair_measures."""
         assert answer.scores is not None
@@ -124,6 +134,11 @@ class Matches:
     pushes: int = 10
     member_cap: int = 5
     slices: Mapping[str, Mask] = field(default_factory=dict)
+
+    @property
+    def is_costly(self) -> bool:
+        """Plans need lists of a thousand members: too long to be asked of every variant."""
+        return self.authors is None
 
     def measure(self, answer: Answer) -> dict[str, Sample]:
         """MRR of the authors, or the share of pushes that the top 1 % of members get."""

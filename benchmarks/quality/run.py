@@ -130,8 +130,9 @@ class TaskRun:
             write_part(self.task.folder, folder, data, every, without_columns=columns)
         trained = ours.train_ungated(folder, variant.config)
         for question in self.task.questions:
-            answer = ours.ask(trained, self.task, question)
-            asked[question.name].append(Contender(variant.name, "ours", answer))
+            if not question.is_costly:
+                answer = ours.ask(trained, self.task, question)
+                asked[question.name].append(Contender(variant.name, "ours", answer))
 
     def _ask_peers(self, asked: dict[str, list[Contender]]) -> None:
         for question in self.task.questions:

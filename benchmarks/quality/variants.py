@@ -49,7 +49,7 @@ def variants(task: Task, base: TrainingConfig, *, ablations: bool) -> list[Varia
 
 
 def _parts(task: Task) -> list[str]:
-    """The parts that this data has anything for."""
+    """The parts that this data has anything for, and something else beside."""
     there = {
         "EXPERTISE": any(one.expertise or one.topics for one in task.full.members),
         "PLACE": _has_places(task),
@@ -60,6 +60,8 @@ def _parts(task: Task) -> list[str]:
     assert set(there) <= {feature.group for feature in FEATURES}
     has_content = any(one.title or one.body or one.topics for one in task.full.leads)
     parts = [name for name in GROUPS if there[name]]
+    if parts == ["INTEREST"]:
+        parts = []  # without the only thing that is known, nothing is left to compare
     return [*parts, CONTENT_MAP] if has_content and task.untouched else parts
 
 
