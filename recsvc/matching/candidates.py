@@ -32,7 +32,7 @@ class CandidateConfig:
     per_source: int = 200
     all_below: int = 128
     block_rows: int = 2048
-    kept: int = 256
+    kept: int = 160
     probes: int = 16
     by_embedding: int = 24
     ranked: int = 48

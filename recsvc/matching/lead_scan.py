@@ -89,7 +89,7 @@ def find_leads(
     own = _row_values(tables, known, blocks, scope, slots, groups, base)
     chosen, chosen_groups = _by_blocks(known, blocks, scope, depth, about)
     values = _row_values(tables, known, blocks, scope, chosen, chosen_groups, base)
-    best = _best(values, depth.kept)
+    best = _unmarked(_best(values, depth.kept), chosen, blocks, scope)
     rows = np.concatenate((near, blocks.row[chosen[best]]))
     values = np.concatenate((own, values[best]))
     _add_embedding_terms(model, lists, members.vector[m], rows, dots, values)
@@ -236,7 +236,7 @@ def _code_dot(weights: F32, codes: I8) -> float:
 def _by_blocks(
     known: _Known, blocks: LeadBlocks, scope: Scope, depth: Depth, about: F32
 ) -> tuple[I32, I32]:
-    """Slots of the best blocks that may be offered, and the group of each."""
+    """Open slots of the best blocks that may be seen, and the group of each."""
     worth, topic_of, terms = scope.block_worth, blocks.block_topic, known.topic
     start, group_start, group_slot = blocks.block_start, blocks.group_start, blocks.group_slot
     promise = np.empty(len(worth), np.float32)
@@ -261,15 +261,27 @@ def _by_blocks(
             room += start[chosen[i] + 1] - start[chosen[i]]
     slots = np.empty(room, np.int32)
     groups = np.empty(room, np.int32)
-    verdict, mark, tick, row = scope.verdict, scope.mark, scope.tick, blocks.row
+    verdict = scope.verdict
     end = 0
     for i in range(found):
         if promise[i] >= least:
             for slot in range(start[chosen[i]], start[chosen[i] + 1]):
-                if verdict[slot] == 0 and mark[row[slot]] != tick:
+                if verdict[slot] == 0:
                     slots[end], groups[end] = slot, group[i]
                     end += 1
     return slots[:end], groups[:end]
+
+
+@njit(cache=True)
+def _unmarked(best: I64, chosen: I32, blocks: LeadBlocks, scope: Scope) -> I64:
+    """Without the member's own rows: marks lie far apart, so only the best are asked."""
+    row, mark, tick = blocks.row, scope.mark, scope.tick
+    end = 0
+    for at in best:
+        if mark[row[chosen[at]]] != tick:
+            best[end] = at
+            end += 1
+    return best[:end]
 
 
 @njit(cache=True)
@@ -319,13 +331,15 @@ def _by_embedding(
     count = 0
     for i in _best(near, depth.probes):
         for at in range(start[i], start[i + 1]):
-            # The organization lies beside the code: what may not be seen costs one byte's look.
-            row = list_row[at]
-            if not visible[organization[at]] or verdict[slot[row]] != 0 or mark[row] == tick:
+            # The organization lies beside the code; what else stands against a row lies far away,
+            # so that it is asked of the few best only.
+            if not visible[organization[at]]:
                 continue
             value = _code_dot(weights, code[at])
             if count < most or value > values[most - 1]:
-                count = _insert(rows, values, count, most, row, value)
+                row = list_row[at]
+                if verdict[slot[row]] == 0 and mark[row] != tick:
+                    count = _insert(rows, values, count, most, row, value)
     return rows[:count], values[:count]
 
 

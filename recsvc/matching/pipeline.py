@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -219,8 +218,23 @@ class Pipeline:
             raise UnknownLeadError(f"there is no lead {lead!r}: import it first, or send a draft")
         return self.snapshot.leads, row, lead
 
-    @contextmanager
-    def _stage(self, name: str) -> Iterator[None]:
-        begin = time.perf_counter()
-        yield
-        self._observer.stage(name, time.perf_counter() - begin)
+    def _stage(self, name: str) -> _Stage:
+        return _Stage(self._observer, name)
+
+
+class _Stage:
+    """Times a stage; a class of its own, because a generator costs four times as much."""
+
+    __slots__ = ("_begin", "_name", "_observer")
+
+    def __init__(self, observer: StageObserver, name: str) -> None:
+        self._observer = observer
+        self._name = name
+        self._begin = time.perf_counter()
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *error: object) -> None:
+        if error[0] is None:
+            self._observer.stage(self._name, time.perf_counter() - self._begin)

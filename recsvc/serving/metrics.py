@@ -92,19 +92,34 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
+        # A label look-up costs as much as a stage: each child is looked up once.
+        self._stage_children: dict[str, Histogram] = {}
+        self._removed_children: dict[Verdict, Counter] = {}
+        self._call_children: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
     def stage(self, name: str, seconds: float) -> None:
         """One run of a stage."""
-        self._stages.labels(name).observe(seconds)
+        child = self._stage_children.get(name)
+        if child is None:
+            child = self._stage_children[name] = self._stages.labels(name)
+        child.observe(seconds)
 
     def removed(self, verdict: Verdict, count: int) -> None:
         """What a filter took out of one list."""
-        self._removed.labels(verdict.name.lower()).inc(count)
+        child = self._removed_children.get(verdict)
+        if child is None:
+            child = self._removed_children[verdict] = self._removed.labels(verdict.name.lower())
+        child.inc(count)
 
     def call(self, method: str, status: str, reason: str, seconds: float) -> None:
         """One call that ended."""
-        self._calls.labels(method, status, reason).inc()
-        self._seconds.labels(method).observe(seconds)
+        key = method, status, reason
+        children = self._call_children.get(key)
+        if children is None:
+            children = self._calls.labels(*key), self._seconds.labels(method)
+            self._call_children[key] = children
+        children[0].inc()
+        children[1].observe(seconds)
 
     def in_flight(self, count: int) -> None:
         """Calls in the process now."""
