@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -117,11 +118,23 @@ class Settings(BaseSettings):
         le=1024,
         description="Parts of a new tenant's change stream; fixed from then on",
     )
+    retrieval: dict[str, int] = Field(
+        default={},
+        description="How many leads a request looks at, as `recsvc tune index` finds it for your "
+        "data; empty: the defaults",
+    )
     default_diversity: float = Field(
         default=0.0, ge=0, le=1, description="Diversity of lists whose request says none"
     )
     push_config: Path | None = Field(
         default=None, description="TOML file on pushing: caps, waves, worth; none: the defaults"
+    )
+    push_schedule: str = Field(
+        default="", description="When pushes are planned: cron, `0 3 * * *`; empty: only when asked"
+    )
+    push_time_zone: str = Field(default="Asia/Shanghai", description="Of push_schedule")
+    push_holidays: tuple[date, ...] = Field(
+        default=(), description="Days on which nothing is pushed, `2027-02-17`"
     )
     max_in_flight: int = Field(
         default=512, ge=1, description="Calls a worker takes at a time; more are told OVERLOADED"

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import date
 
 from recsvc.errors import PlanRunningError, PushesPausedError
 from recsvc.matching.pipeline import Pipeline
@@ -58,12 +59,14 @@ class Planning:
         plan: PlanFunction,
         clock: Callable[[], int],
         lease_seconds: float = LEASE_SECONDS,
+        holidays: Collection[date] = (),
     ) -> None:
         self._worker = worker
         self._config = config
         self._plan = plan
         self._clock = clock
         self._lease_seconds = lease_seconds
+        self._holidays = holidays
 
     async def dry_run(self) -> Planned:
         """The plan of this moment; nothing changes."""
@@ -71,19 +74,24 @@ class Planning:
         pushes = await asyncio.to_thread(self._records, view, plan, "")
         return Planned(plan, "", tuple(new.push for new in pushes))
 
-    async def commit(self) -> Planned:
+    async def commit(self, turn_us: int | None = None) -> Planned | None:
         """Plans and puts the plan's pushes into the outbox.
 
-        Raises PlanRunningError, PushesPausedError, NoModelError, StoreUnavailable.
+        `turn_us` is the turn of the schedule that this plan is for: None is answered when that one
+        was planned before. It counts as planned from the moment the plan is written down: after a
+        crash it is completed, not repeated. Raises PlanRunningError, PushesPausedError,
+        NoModelError, StoreUnavailable.
         """
         async with self._lease() as token:
             completed = await self._complete(token)
+            if turn_us is not None and (await self.last_turn_us() or 0) >= turn_us:
+                return None
             if "" in await self._worker.store.pauses(self._worker.tenant):
                 raise PushesPausedError("pushes are paused: end the pause first (PausePushes)")
             view, plan = await self._make()
             plan_id = uuid.uuid4().hex
             pushes = await asyncio.to_thread(self._records, view, plan, plan_id)
-            await self._worker.store.save_plan(self._worker.tenant, plan_id, pushes)
+            await self._worker.store.save_plan(self._worker.tenant, plan_id, pushes, turn_us)
             statuses = await self._put(plan_id, pushes, token)
         put = [n.push for n, s in zip(pushes, statuses, strict=True) if s is PutStatus.NEW]
         return Planned(plan, plan_id, tuple(put), len(pushes) - len(put), completed)
@@ -95,10 +103,20 @@ class Planning:
         async with self._lease() as token:
             return await self._complete(token)
 
+    async def last_turn_us(self) -> int | None:
+        """The last turn of the schedule that was planned, None before the first."""
+        return await self._worker.store.planned_turn_us(self._worker.tenant)
+
     def _records(self, view: View, plan: Plan, plan_id: str) -> list[NewPush]:
         assert view.snapshot is not None, "a plan needs a model"
         return new_pushes(
-            self._worker.tenant, view.snapshot, plan, plan_id, self._config, view.revision_text
+            self._worker.tenant,
+            view.snapshot,
+            plan,
+            plan_id,
+            self._config,
+            view.revision_text,
+            self._holidays,
         )
 
     async def _make(self) -> tuple[View, Plan]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from datetime import date
+
 from features.entities import Lead, Member
 from recsvc.convert import names, replies, values
 from recsvc.convert.pushes import decision_to_proto
-from recsvc.matching.calendar import end_of_quiet_us
+from recsvc.matching.calendar import release_us
 from recsvc.matching.pushing import Why, removed_members, why_pairs
 from recsvc.model.snapshot import Snapshot
 from recsvc.push.config import PushConfig
@@ -25,6 +28,7 @@ def new_pushes(
     plan_id: str,
     config: PushConfig,
     revision: str,
+    holidays: Collection[date] = (),
 ) -> list[NewPush]:
     """The pushes of a plan made on `snapshot`; takes about 0.2 ms a push."""
     pairs = [(p.member_id, p.lead_id) for p in plan.pushes]
@@ -37,7 +41,7 @@ def new_pushes(
     found = []
     for planned, why in zip(plan.pushes, why_pairs(snapshot, pairs, plan.now_us), strict=True):
         member, lead = _entities(snapshot, planned)
-        push = _push(tenant, snapshot, plan, plan_id, planned, why, member, lead, config)
+        push = _push(tenant, snapshot, plan, plan_id, planned, why, member, lead, config, holidays)
         decision = decision_to_proto(
             push, tenant, planned.value, planned.facts, removed[planned.lead_id]
         )
@@ -79,10 +83,11 @@ def _push(
     member: Member,
     lead: Lead,
     config: PushConfig,
+    holidays: Collection[date],
 ) -> Push:
     tree = snapshot.organizations
     organization = tree.get(tree.find(member.organization_id))
-    release_us = end_of_quiet_us(organization, plan.now_us) or plan.now_us
+    free_us = release_us(organization, holidays, plan.now_us)
     hours = config.waves.deadline_hours[lead.urgency]
     return Push(
         push_id=push_id_of(tenant, planned.member_id, planned.lead_id, planned.wave),
@@ -90,8 +95,8 @@ def _push(
         lead_id=planned.lead_id,
         wave=planned.wave,
         plan_id=plan_id,
-        release_time_us=release_us,
-        expire_time_us=release_us + round(hours * _HOUR_US),
+        release_time_us=free_us,
+        expire_time_us=free_us + round(hours * _HOUR_US),
         claim_probability=planned.probability if why.claim_probability is not None else None,
         propensity=planned.propensity,
         model_version=plan.model_id,

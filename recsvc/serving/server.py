@@ -15,7 +15,8 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from structlog.typing import FilteringBoundLogger
 
-from recsvc.errors import ConfigError
+from recsvc.convert import schedules
+from recsvc.errors import ConfigError, InvalidScheduleError
 from recsvc.matching.pipeline import now_us
 from recsvc.model.registry import ModelRegistry
 from recsvc.push.config import PushConfig, read_push_config
@@ -23,8 +24,11 @@ from recsvc.serving.attribution import AttributionCodec
 from recsvc.serving.heartbeat import Heartbeat
 from recsvc.serving.interceptors import Authenticator, ServiceInterceptor
 from recsvc.serving.keeper import Keeper, archive_folder
+from recsvc.serving.knobs import pipeline_config
 from recsvc.serving.metrics import Metrics
 from recsvc.serving.paging import PageTokens
+from recsvc.serving.planning import Planning, best_plan
+from recsvc.serving.scheduler import Scheduler
 from recsvc.serving.servicers.catalog import CatalogServicer
 from recsvc.serving.servicers.claim import ClaimServicer
 from recsvc.serving.servicers.model import ModelServicer
@@ -89,7 +93,11 @@ class Server:
         self._metrics = metrics
         self._log = log
         worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}"
-        options = WorkerOptions(settings.start_seconds, settings.model_poll_seconds)
+        options = WorkerOptions(
+            settings.start_seconds,
+            settings.model_poll_seconds,
+            pipeline_config(settings.retrieval),
+        )
         self.workers = {
             tenant: TenantWorker(
                 tenant,
@@ -113,6 +121,7 @@ class Server:
             default_diversity=settings.default_diversity,
             max_wait_seconds=settings.max_wait_seconds,
             push_config=_push_config(settings),
+            holidays=frozenset(settings.push_holidays),
         )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._heartbeat = Heartbeat(
@@ -132,6 +141,7 @@ class Server:
             )
             for tenant in settings.tenants
         ]
+        self._schedulers = [self._scheduler(w, settings) for w in self.workers.values()]
         self._health_tasks: set[asyncio.Task[None]] = set()
         self._grpc: grpc.aio.Server | None = None
 
@@ -155,6 +165,8 @@ class Server:
         self._heartbeat.start()
         for keeper in self._keepers:
             keeper.start()
+        for scheduler in self._schedulers:
+            scheduler.start()
         return port
 
     async def stop(self, grace_seconds: float | None = None) -> None:
@@ -164,6 +176,7 @@ class Server:
         self._service.draining.set()
         if self._grpc is not None:
             await self._grpc.stop(grace)
+        await asyncio.gather(*(scheduler.aclose() for scheduler in self._schedulers))
         await asyncio.gather(*(keeper.aclose() for keeper in self._keepers))
         for worker in self.workers.values():
             await worker.aclose()
@@ -173,6 +186,18 @@ class Server:
         """SIGHUP: looks at the models folder now, also at what was refused before."""
         for worker in self.workers.values():
             worker.models.poke(retry=True)
+
+    def _scheduler(self, worker: TenantWorker, settings: Settings) -> Scheduler:
+        service = self._service
+        try:
+            schedule = schedules.cron(settings.push_schedule, "push_schedule")
+            zone = schedules.time_zone(settings.push_time_zone, "push_time_zone")
+        except InvalidScheduleError as error:
+            raise ConfigError(error.message) from error
+        planning = Planning(
+            worker, service.push_config, best_plan, service.clock, holidays=service.holidays
+        )
+        return Scheduler(worker, planning, schedule, zone, service.clock, self._log)
 
     def _build(self) -> grpc.aio.Server:
         settings = self._settings

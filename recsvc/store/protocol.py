@@ -214,8 +214,18 @@ class Store(Protocol):
         """The push ids of the digests that are known."""
         ...
 
-    async def save_plan(self, tenant: str, plan_id: str, pushes: Sequence[NewPush]) -> None:
-        """Write a plan down, before its pushes are put."""
+    async def save_plan(
+        self, tenant: str, plan_id: str, pushes: Sequence[NewPush], turn_us: int | None = None
+    ) -> None:
+        """Write a plan down, before its pushes are put, and which turn of the schedule it was."""
+        ...
+
+    async def planned_turn_us(self, tenant: str) -> int | None:
+        """The last turn of the schedule that was planned, None before the first."""
+        ...
+
+    async def set_planned_turn(self, tenant: str, turn_us: int) -> None:
+        """Count a turn as planned, whichever was before."""
         ...
 
     async def open_plans(self, tenant: str) -> list[str]:

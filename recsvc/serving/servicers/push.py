@@ -43,8 +43,11 @@ class PushServicer(push_pb2_grpc.PushServiceServicer):
         """See the contract."""
         worker = self._tenant(request.parent)
         service = self._service
-        planning = Planning(worker, service.push_config, best_plan, service.clock)
+        planning = Planning(
+            worker, service.push_config, best_plan, service.clock, holidays=service.holidays
+        )
         planned = await (planning.commit() if request.commit else planning.dry_run())
+        assert planned is not None, "only a turn of a schedule can have been planned before"
         current_call().notes |= {"plan": planned.plan_id, "pushes": len(planned.pushes)}
         return _plan_to_proto(planned, worker.tenant)
 

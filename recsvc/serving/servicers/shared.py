@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any
 
 import grpc
@@ -39,6 +40,7 @@ class Service:
     default_diversity: float = 0.0
     max_wait_seconds: float = 5.0
     push_config: PushConfig = field(default_factory=PushConfig)
+    holidays: frozenset[date] = frozenset()
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the worker is about to end: streams without end end then."""
 

@@ -127,6 +127,11 @@ class BucketKeys:
         """Set of the plans that are not all in the outbox."""
         return self.prefix + "plans"
 
+    @property
+    def planned_turn(self) -> str:
+        """The last turn of the schedule that was planned."""
+        return self.prefix + "turn"
+
     def plan(self, plan_id: str) -> str:
         """List of the parts of a plan, expiring."""
         return f"{self.prefix}plan:{plan_id}"

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from recsvc.store.pushes import NewPush, Pause, Push
+from recsvc.store.redis_store import scripts
 from recsvc.store.redis_store.base import TenantBase, control_keys
 from recsvc.store.redis_store.keys import CONTROL_BUCKET
 from recsvc.store.redis_store.scripts import Call
@@ -33,7 +34,9 @@ _ROWS = msgspec.msgpack.Decoder(list[_Row])
 class Plans(TenantBase):
     """The part of the store that keeps plans and pauses."""
 
-    async def save_plan(self, tenant: str, plan_id: str, pushes: Sequence[NewPush]) -> None:
+    async def save_plan(
+        self, tenant: str, plan_id: str, pushes: Sequence[NewPush], turn_us: int | None = None
+    ) -> None:
         """See Store."""
         await self.open_tenant(tenant)
         names = control_keys(tenant)
@@ -45,8 +48,22 @@ class Plans(TenantBase):
         ]
         calls.insert(1, Call(CONTROL_BUCKET, ("EXPIRE", key, _KEEP_SECONDS)))
         await self._gateway.write(calls)
-        # Only a plan that is whole is one to be completed.
-        await self._gateway.write([Call(CONTROL_BUCKET, ("SADD", names.plans, plan_id))])
+        # Only a plan that is whole is one to be completed, and only with it has its turn been.
+        both = (names.plans, names.planned_turn)
+        arguments = (plan_id, -1 if turn_us is None else turn_us)
+        await self._gateway.write([Call.run(CONTROL_BUCKET, scripts.OPEN_PLAN, both, arguments)])
+
+    async def planned_turn_us(self, tenant: str) -> int | None:
+        """See Store."""
+        look = Call(CONTROL_BUCKET, ("GET", control_keys(tenant).planned_turn))
+        [found] = await self._gateway.read([look])
+        return None if found is None else int(found)
+
+    async def set_planned_turn(self, tenant: str, turn_us: int) -> None:
+        """See Store."""
+        await self.open_tenant(tenant)
+        key = control_keys(tenant).planned_turn
+        await self._gateway.write([Call(CONTROL_BUCKET, ("SET", key, turn_us))])
 
     async def open_plans(self, tenant: str) -> list[str]:
         """See Store."""
