@@ -68,6 +68,7 @@ class Pair:
     member: Member | None  # the record: it names the kinds of the places
     you: str = "该委员"  # how the text calls the member
     middles: Middles = field(default_factory=dict)
+    place_kinds: tuple[str, ...] | None = None  # those of the member's places, when known already
 
 
 def member_record(snapshot: Snapshot, row: int) -> Member | None:
@@ -99,13 +100,18 @@ def reasons_of(
     """
     weights = group_weights(pair.terms)
     found: list[Reason] = []
-    ordered = sorted(weights.items(), key=lambda item: (item[0] in but, -item[1]))
-    for group, weight in ordered:
-        if found and (weight <= 0.0 or group in but or len(found) == MOST_REASONS):
-            break
+    others = sorted([(-w, at, g) for at, (g, w) in enumerate(weights.items()) if g not in but])
+    for weight, _, group in others:
+        if found and (weight >= 0.0 or len(found) == MOST_REASONS):
+            return tuple(found)
         text = _text(group, pair, space)
         if text:
-            found.append(Reason(group, weight, text))
+            found.append(Reason(group, -weight, text))
+    if not found:
+        for group in sorted(but, key=lambda g: (-weights[g], _GROUPS.index(g))):
+            text = _text(group, pair, space)
+            if text:
+                return (Reason(group, weights[group], text),)
     return tuple(found)
 
 
@@ -256,9 +262,14 @@ def _nearest_place(pair: Pair) -> int:
     )
 
 
+def place_kinds(member: Member | None) -> tuple[str, ...]:
+    """HOME, WORK, …, in the order of the places in the columns."""
+    return tuple(place.kind for place in member_places(member)) if member is not None else ()
+
+
 def _place_name(pair: Pair, at: int) -> str:
-    places = member_places(pair.member) if pair.member is not None else []
-    return _PLACE_NAMES.get(places[at].kind, "常用地点") if at < len(places) else "常用地点"
+    kinds = place_kinds(pair.member) if pair.place_kinds is None else pair.place_kinds
+    return _PLACE_NAMES.get(kinds[at], "常用地点") if at < len(kinds) else "常用地点"
 
 
 def _kilometres(km: float) -> str:

@@ -15,7 +15,14 @@ import numpy as np
 from features.entities import Lead
 from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
 from recsvc.matching.candidates import CandidateConfig
-from recsvc.matching.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER, Middles, Pair, member_record
+from recsvc.matching.explain import (
+    SAME_FOR_LEAD,
+    SAME_FOR_MEMBER,
+    Middles,
+    Pair,
+    member_record,
+    place_kinds,
+)
 from recsvc.matching.lead_filter import Filtered, filter_leads
 from recsvc.matching.masks import Masked, mask_leads, mask_members
 from recsvc.matching.modes import lead_mode, member_mode
@@ -102,11 +109,12 @@ class Pipeline:
             columns, local = snapshot.members.locate(row)
             scored = score_leads(snapshot.bundle, columns, local, snapshot.leads, rows, when)
         member = member_record(snapshot, row)
+        kinds = place_kinds(member)
 
         def pair(at: int) -> Pair:
             seen = scored.features[at].tolist(), scored.terms[at].tolist()
             where = snapshot.leads.locate(int(rows[at]))
-            return Pair(columns, local, *where, *seen, member, "您", self._middles)
+            return Pair(columns, local, *where, *seen, member, "您", self._middles, kinds)
 
         mode = member_mode(columns, local)
         found = Found(rows, scored, snapshot.leads, masked, mode, unknown, pair, SAME_FOR_MEMBER)
