@@ -162,8 +162,8 @@ def play_figures(comparison: Comparison) -> list[Figure]:
         ("claimed_over_own_list", "own-list", "leads claimed"),
         ("claimed_over_own_list_in_turn", "own-list-in-turn", "leads claimed"),
         ("claimed_over_nearest", "nearest", "leads claimed"),
-        ("wait_over_own_list", "own-list", "days to claim (14 at most)"),
-        ("wait_over_nearest", "nearest", "days to claim (14 at most)"),
+        ("wait_over_own_list", "own-list", "days to claim"),
+        ("wait_over_nearest", "nearest", "days to claim"),
         ("busiest_over_own_list", "own-list", "busiest 1 % of members"),
     ):
         ratio = comparison.ratio(planned, other, name)

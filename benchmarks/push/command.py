@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
 
 from benchmarks.province.config import ProvinceConfig
 from benchmarks.push.compare import PLANNED, Arm, Comparison, compare
+from benchmarks.push.log_replay import replay_log
 from benchmarks.push.plot import plot
 from benchmarks.push.policies import POLICIES
 from benchmarks.push.stage import Stage, make_stage
@@ -54,12 +57,22 @@ def simulate(
         Path | None, typer.Option("--plot", help="Picture of the comparison (.svg, .png).")
     ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="File for all figures.")] = None,
+    log: Annotated[
+        Path | None,
+        typer.Option(help="A data set: weigh its logged pushes instead of playing (see below)."),
+    ] = None,
 ) -> None:
     """Play push policies on a simulated province whose members answer by a truth no model knows.
 
     A model is trained on the province as it was DAYS before its end. From then on every policy has
     the same leads, masks and caps, and members who answer alike.
+
+    With --log nothing is simulated: claims a push are estimated by inverse propensity weighting of
+    the pushes that a data set has logged with their propensities.
     """
+    if log is not None:
+        _weigh(log, json_file)
+        return
     arms = read_arms(policy or list(POLICIES), config)
     world = ProvinceConfig(
         members, leads, events, years, jurisdictions="tiered" if tiered else "any"
@@ -71,6 +84,19 @@ def simulate(
         plot(comparison, plot_file)
     if json_file is not None:
         json_file.write_text(json.dumps(comparison.as_json(), indent=1), "utf-8")
+
+
+def _weigh(log: Path, json_file: Path | None) -> None:
+    console = make_console()
+    with console.status("reading the log"):
+        found = replay_log(log, seed=0)
+    table = Table("policy", "claims a push [95 %]", "effective pushes", "of", title=str(log))
+    for name, one in found.items():
+        shown = f"{one.value:.4f} [{one.low:.4f}, {one.high:.4f}]"
+        table.add_row(name, shown, f"{one.effective:,.0f}", f"{one.pushes:,}")
+    console.print(table)
+    if json_file is not None:
+        json_file.write_text(json.dumps({k: asdict(v) for k, v in found.items()}, indent=1))
 
 
 def read_arms(names: Sequence[str], config: Path | None) -> list[Arm]:

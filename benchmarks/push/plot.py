@@ -11,7 +11,7 @@ from benchmarks.push.compare import Comparison
 from benchmarks.push.simulate import HORIZON_DAYS
 from features.errors import DataError
 
-_BARS = ("leads claimed", "coverage", "days to claim (14 at most)", "busiest 1 % of members")
+_BARS = ("leads claimed", "coverage", "days to claim", "busiest 1 % of members")
 
 
 def plot(comparison: Comparison, file: Path) -> None:

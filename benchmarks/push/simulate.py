@@ -22,7 +22,9 @@ from recsvc.store.codec import RecordKind, encode_entity
 from recsvc.store.types import StoredRecord
 
 HORIZON_DAYS = 14.0
-"""Time to claim is cut there: a lead nobody took by then counts as fourteen days."""
+"""Time to claim is cut there: a lead nobody took by then counts as fourteen days. In a short play
+it is cut at half of the days, so that there are leads to tell it of.
+"""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Played:
     leads: int
     servable: int
     reached: int  # of the servable ones
-    wait_days: NDArray[np.float64]  # until the first claim, HORIZON_DAYS at most
+    wait_days: NDArray[np.float64]  # until the first claim, cut at the horizon
     member_pushes: NDArray[np.int64]
     dismissals: int
     see_less: int
@@ -52,7 +54,7 @@ class Played:
             "leads claimed a 100 pushes": 100.0 * self.claimed_leads / pushes,
             "share of leads claimed": self.claimed_leads / max(self.leads, 1),
             "coverage": self.reached / max(self.servable, 1),
-            "days to claim (14 at most)": float(self.wait_days.mean()) if self.leads else 0.0,
+            "days to claim": float(self.wait_days.mean()),
             "busiest 1 % of members": busiest_share(loads, len(loads)),
             "pushes a member, mean": float(loads.mean()),
             "pushes a member, p99": float(np.percentile(loads, 99)),
@@ -162,7 +164,9 @@ class _Run:
         stage = self.stage
         self._settle(stage.plan_us(stage.days - 1) + 7 * DAY_US)
         create = np.maximum(stage.province.leads.create_us, stage.begin_us)
-        told = [r for r in self.raised if create[r] < stage.plan_us(stage.days) - 14 * DAY_US]
+        horizon = min(HORIZON_DAYS, stage.days / 2)
+        last_us = stage.plan_us(stage.days) - int(horizon * DAY_US)
+        told = [r for r in self.raised if create[r] < last_us]
         waits = [(self.first_claim.get(r, NEVER) - int(create[r])) / DAY_US for r in told]
         return Played(
             pushes_by_day=tuple(self.counts),
@@ -171,7 +175,7 @@ class _Run:
             leads=len(self.raised),
             servable=len(self.servable),
             reached=int(self.reached[sorted(self.servable)].sum()),
-            wait_days=np.minimum(np.array(waits, np.float64), HORIZON_DAYS),
+            wait_days=np.minimum(np.array(waits, np.float64), horizon),
             member_pushes=self.loads,
             dismissals=self.dismissals,
             see_less=len(self.see_less),

@@ -69,9 +69,9 @@ def make_stage(config: ProvinceConfig, days: int, seed: int, folder: Path) -> St
     with tempfile.TemporaryDirectory(prefix="recsvc-province-") as written:
         write_dataset(province, Path(written), "parquet")
         whole = read_dataset(Path(written))
-    leads = tuple(_unknowing(lead) for lead in whole.leads)
+    leads = tuple(without_hindsight(lead) for lead in whole.leads)
     open_rows = _open_at(province, begin_us)
-    known = _until(whole, leads, open_rows, begin_us)
+    known = known_until(whole, leads, open_rows, begin_us)
     settings = TrainingConfig(seed=seed, threads=1)
     bundle, _ = Training(settings, TENANT, lambda _: None).train(known)
     registry = ModelRegistry(folder, TENANT)
@@ -79,7 +79,7 @@ def make_stage(config: ProvinceConfig, days: int, seed: int, folder: Path) -> St
     return Stage(province, leads, begin_us, days, open_rows, registry)
 
 
-def _unknowing(lead: Lead) -> Lead:
+def without_hindsight(lead: Lead) -> Lead:
     """Without what is only known afterwards."""
     return replace(lead, state=LeadState.OPEN, close_time_us=0, support_count=0)
 
@@ -95,7 +95,7 @@ def _open_at(province: Province, begin_us: int) -> NDArray[np.int64]:
     return np.flatnonzero(young & (first >= begin_us))
 
 
-def _until(
+def known_until(
     whole: DataSet, leads: tuple[Lead, ...], open_rows: NDArray[np.int64], begin_us: int
 ) -> DataSet:
     """The data set as it was at `begin_us`: leads raised, events seen, states of that day."""
