@@ -11,10 +11,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from recsvc.matching.candidates import member_prior, table_slope
+from recsvc.matching.candidates import member_prior
 from recsvc.model.additive import AdditiveModel, additive_terms
 from recsvc.model.arrays import F32, I32, I64, LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
+from recsvc.model.scan_tables import table_slope
 from recsvc.model.snapshot import member_search_vectors
 from recsvc.model.terms import FEATURE_COUNT, INDEX
 
