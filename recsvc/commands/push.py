@@ -15,7 +15,9 @@ from rich.table import Table
 from rich.text import Text
 
 from features.errors import DataError
+from recsvc.client import Client, PushPlan
 from recsvc.commands import show
+from recsvc.commands.connection import connected
 from recsvc.commands.recommend import Json
 from recsvc.push.config import PushConfig, read_push_config
 from recsvc.push.provinces import plan_published, plan_tenants
@@ -29,11 +31,44 @@ PushConfigFile = Annotated[
 ]
 
 
-@app.command(
-    "plan",
-    epilog="Example: recsvc push plan --models models --tenant gd --tenant hn",
-)
+@app.command("plan", epilog="Example: recsvc push plan --commit")
+@connected
 def plan(
+    client: Client,
+    commit: Annotated[
+        bool, typer.Option("--commit", help="Put the pushes into the outbox, to be delivered.")
+    ] = False,
+    limit: Annotated[int, typer.Option(min=0, help="Pushes and unserved leads to show.")] = 10,
+    json: Json = False,
+) -> None:
+    """Have the service plan its pushes as of now; without --commit nothing is sent (a dry run)."""
+    found = client.plan_pushes(commit=commit)
+    if json:
+        show.print_json(found)
+        return
+    console = Console()
+    console.print(_served_figures(found))
+    if limit and found.pushes:
+        table = Table("lead", "member", "wave", "chance", "why")
+        for push in found.pushes[:limit]:
+            chance = "–" if push.claim_probability is None else f"{push.claim_probability:.1%}"
+            why = Text("；".join(push.reasons))
+            table.add_row(Text(push.lead_id), Text(push.member_id), str(push.wave), chance, why)
+        console.print(table)
+    counts = Counter(lead.reason for lead in found.unserved)
+    if counts:
+        table = Table("open leads without a push", "why", "for example")
+        for reason, count in counts.most_common():
+            first = next(lead for lead in found.unserved if lead.reason == reason)
+            table.add_row(f"{count:,}", Text(first.text), Text(first.lead_id))
+        console.print(table)
+    console.print(
+        f"in the outbox: plan {found.plan_id}" if commit else "a dry run: nothing is sent"
+    )
+
+
+@app.command("preview", epilog="Example: recsvc push preview --models models --tenant gd")
+def preview(
     models: Annotated[Path, typer.Option(help="Where models are published.")] = Path("models"),
     tenant: Annotated[
         list[str] | None, typer.Option(help="Whose pushes; several are planned in parallel.")
@@ -47,10 +82,9 @@ def plan(
     limit: Annotated[int, typer.Option(min=0, help="Pushes and unserved leads to show.")] = 10,
     json: Json = False,
 ) -> None:
-    """Make a plan and show it; nothing is written or sent (a dry run).
+    """Plan from a published model alone, without a service; nothing is written or sent.
 
-    The plan is that of the published model with the catalogue and log it was trained on. A plan of
-    what a service knows now, and its commit, is made by the service: PushService.PlanPushes.
+    The plan is that of the catalogue and log that the model was trained on: to try a configuration.
     """
     settings = read_push_config(config) if config else PushConfig()
     if seed is not None:
@@ -86,6 +120,22 @@ def print_plan(console: Console, tenant: str, plan: Plan, limit: int) -> None:
     if plan.nobody_took:
         names = ", ".join(plan.nobody_took[:limit])
         console.print(Text(f"nobody took {len(plan.nobody_took):,} leads: {names} …"))
+
+
+def _served_figures(plan: PushPlan) -> Table:
+    table = Table(title="push plan")
+    table.add_column("what")
+    table.add_column("how much", justify="right")
+    for what, value in (
+        ("pushes", f"{len(plan.pushes):,}"),
+        ("open leads without a push", f"{len(plan.unserved):,}"),
+        ("coverage", f"{plan.coverage:.2%}"),
+        ("leads that somebody will take, expected", f"{plan.expected_claimed:,.1f}"),
+        ("flow proved optimal", "yes" if plan.proved else "NO"),
+        ("share of the busiest 1 % of members", f"{plan.busiest_share:.2%}"),
+    ):
+        table.add_row(what, value)
+    return table
 
 
 def _figures(tenant: str, plan: Plan) -> Table:
