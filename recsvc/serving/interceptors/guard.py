@@ -111,11 +111,21 @@ class ServiceInterceptor(_Base):
         return guarded
 
     def _answering(self, inner: Behaviour, checked: Callable[[Any], Any]) -> Behaviour:
+        # Written out, not with `_around`: two generators fewer a call, on the way of every list.
         async def behave(request: Any, context: Context) -> Any:
-            async with self._around(context) as call:
+            call = current_call()
+            try:
+                self._admit(call, context)
                 reply = await inner(checked(request), context)
                 _note_reply(call, reply)
-            return reply
+            except BaseException as error:
+                refusal = self._failed(call, context, error)
+                if refusal is None:
+                    raise
+            else:
+                self._finish(call, "OK", "")
+                return reply
+            return await context.abort(refusal.code, refusal.details, refusal.trailing_metadata)
 
         return behave
 
@@ -130,22 +140,31 @@ class ServiceInterceptor(_Base):
     @asynccontextmanager
     async def _around(self, context: Context) -> AsyncGenerator[Call, None]:
         call = current_call()
-        status, reason = "OK", ""
         refusal: grpc.Status | None = None
         try:
             self._admit(call, context)
             yield call
-        except asyncio.CancelledError:
-            status = "DEADLINE_EXCEEDED" if _is_late(context) else "CANCELLED"
-            raise
-        except Exception as error:  # noqa: BLE001 - this is the edge: nothing may pass as it is
-            told = service_error(error) or self._fault(call, error)
-            status, reason = told.status, told.reason
-            refusal = to_grpc(told)
-        finally:
-            self._finish(call, status, reason)
+        except BaseException as error:
+            refusal = self._failed(call, context, error)
+            if refusal is None:
+                raise
+        else:
+            self._finish(call, "OK", "")
         if refusal is not None:
             await context.abort(refusal.code, refusal.details, refusal.trailing_metadata)
+
+    def _failed(self, call: Call, context: Context, error: BaseException) -> grpc.Status | None:
+        """Ends a call that failed: what to tell the caller, None when nobody listens any more."""
+        if isinstance(error, asyncio.CancelledError):
+            late = "DEADLINE_EXCEEDED" if _is_late(context) else "CANCELLED"
+            self._finish(call, late, "")
+            return None
+        if not isinstance(error, Exception):
+            self._finish(call, "OK", "")
+            return None
+        told = service_error(error) or self._fault(call, error)
+        self._finish(call, told.status, told.reason)
+        return to_grpc(told)
 
     def _admit(self, call: Call, context: Context) -> None:
         if call.overloaded:
