@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from features.location import haversine_km
-from recsvc.model.additive import AdditiveModel, additive_terms
+from recsvc.model.additive import AdditiveModel, add_table_values
 from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
 from recsvc.model.index import VectorIndex, exact_search
@@ -126,5 +126,7 @@ def member_prior(bundle: Bundle, members: MemberColumns) -> F32:
 
 
 def _sum_of(bundle: Bundle, features: F32, columns: tuple[int, ...]) -> F32:
-    total: F32 = additive_terms(bundle.ranker, features)[:, columns].sum(axis=1)
+    total = np.zeros(len(features), np.float32)
+    for column in columns:  # the other features are not known here: no term to work out for them
+        add_table_values(bundle.ranker, column, np.ascontiguousarray(features[:, column]), total)
     return total
