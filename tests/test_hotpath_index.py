@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from benchmarks.hotpath.index_kinds import raw_searches
+from benchmarks.hotpath.vector_exam import Exam
 from recsvc.model.arrays import F32, I32, U8
 from recsvc.model.bundle import Bundle
-from recsvc.model.index import IndexConfig, exact_search
-from training.tune_index import DEPTH, SHARES, Candidate, Exam, Point, choose, default_grid, try_all
+from recsvc.model.index import exact_search
+from training.tune_index import DEPTH, SHARES
 
 
 @pytest.fixture
@@ -55,18 +56,7 @@ def test_faiss_flat_is_exact_and_fewer_probes_find_less(exam: Exam) -> None:
     assert few[0].recall < many[0].recall
 
 
-def test_the_fastest_that_is_good_enough_is_chosen() -> None:
-    def candidate(probes: int, recall: float, micros: float) -> Candidate:
-        points = tuple(Point(share, recall, micros, micros) for share in SHARES)
-        return Candidate(IndexConfig(ivf_probes=probes), points)
-
-    fast, good, slow = candidate(1, 0.5, 10), candidate(2, 0.99, 20), candidate(3, 1.0, 90)
-    assert choose([slow, fast, good], 0.99) is good
-    assert choose([slow, fast, good], 0.4) is fast
-    assert choose([fast, good], 0.999) is None
-
-
 def test_a_bundle_can_be_examined(bundle: Bundle) -> None:
     exam = Exam.of(bundle, queries=3, seed=1)
-    found = try_all(exam, default_grid(len(exam.vectors))[:1])
-    assert found[0].recall == 1.0
+    searches = dict(raw_searches(exam.vectors, 3, ()))
+    assert exam.take(searches["faiss_flat"])[0].recall == 1.0

@@ -121,7 +121,7 @@ def test_what_tune_writes_train_reads(tmp_path: Path) -> None:
     world, folder = tiny_dataset(), tmp_path / "data"
     write_dataset(folder, members=world.members, leads=world.leads, events=tiny_events())
     app = typer.Typer()
-    app.command("tune")(tune)
+    app.add_typer(tune, name="tune")
     app.command("train")(train)
     out = tmp_path / "tuned.json"
     run = CliRunner().invoke

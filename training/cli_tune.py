@@ -12,6 +12,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from features.errors import RecsvcError
+from training.cli_tune_index import index
 from training.config import TrainingConfig
 from training.evaluate import Figure
 from training.logs import read_dataset
@@ -22,9 +23,19 @@ UNUSABLE = 1
 """Exit status when the data cannot be used."""
 
 
-def tune(
-    data: Annotated[Path, typer.Option(help="Folder with the tables members, leads, events.")],
-    out: Annotated[Path, typer.Option(help="Where the settings go, for recsvc train --settings.")],
+tune = typer.Typer(help="Settings for an operator's own data.", add_completion=False)
+tune.command("index")(index)
+
+
+@tune.callback(invoke_without_command=True)
+def search(
+    context: typer.Context,
+    data: Annotated[
+        Path | None, typer.Option(help="Folder with the tables members, leads, events.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Where the settings go, for recsvc train --settings.")
+    ] = None,
     minutes: Annotated[float, typer.Option(min=0.0, help="How long to search.")] = 30.0,
     trials: Annotated[int | None, typer.Option(min=1, help="At most so many now.")] = None,
     storage: Annotated[
@@ -40,6 +51,10 @@ def tune(
 
     Example: recsvc tune --data ./data --out tuned.json --minutes 60
     """
+    if context.invoked_subcommand is not None:
+        return
+    if data is None or out is None:
+        raise typer.BadParameter("--data and --out say what to search on and where to write it")
     console = Console(stderr=True)
     config = TrainingConfig(seed=seed, threads=threads)
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()

@@ -1,35 +1,34 @@
-"""Which index and knobs to search leads with: recall and latency of each on a bundle's own vectors.
+"""Which knobs to retrieve leads with: recall and latency of each on an operator's own bundle.
 
-Queries are what serving asks for members drawn at random; eligible are shares of the leads drawn at
-random, because masks leave anything from all of them to a handful. The recall of a kind is that of
-the share it is worst at.
+Asked are members drawn at random, for the fifty best of shares of the leads drawn at random, as
+masks leave anything from all of them to a handful; judged is against the full ranker over every
+eligible lead. The recall of some knobs is that of the share they are worst at.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
-from recsvc.matching.candidates import lead_query
-from recsvc.model.arrays import F32, I32, U8
+from recsvc.matching.candidates import CandidateConfig
+from recsvc.matching.pipeline import Pipeline, PipelineConfig
+from recsvc.matching.queries import ListQuery, Wanted
 from recsvc.model.bundle import Bundle
-from recsvc.model.index import IndexConfig, VectorIndex, exact_search
-from recsvc.model.snapshot import lead_search_vectors
+from recsvc.model.snapshot import Snapshot
 
 SHARES = (1.0, 0.1, 0.01, 0.001)
 DEPTH = 50
+FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
+"""What the default knobs are multiplied with."""
 _WARM = 3
-
-Search = Callable[[F32, int, U8], I32]
-"""(query float32[d], k, eligible uint8[n]) -> the best rows, int32[≤ k]."""
 
 
 class Point(NamedTuple):
-    """One way to search, at one share of eligible rows."""
+    """One way to search, at one share of eligible rows; latencies of one query."""
 
     share: float
     recall: float
@@ -38,64 +37,15 @@ class Point(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Exam:
-    """Vectors (float32[n, d]), queries (float32[q, d]) and, a share, who is eligible and the exact
-    best of them for each query.
-    """
-
-    vectors: F32
-    queries: F32
-    eligible: tuple[U8, ...]
-    exact: tuple[tuple[frozenset[int], ...], ...]
-
-    @classmethod
-    def of(cls, bundle: Bundle, queries: int, seed: int) -> Exam:
-        """Of a bundle's leads, asked for so many of its members."""
-        rng = np.random.default_rng(seed)
-        vectors = np.ascontiguousarray(lead_search_vectors(bundle.leads))
-        count = len(bundle.member_ids)
-        rows = rng.choice(count, min(queries, count), replace=False).tolist()
-        asked = np.stack([lead_query(bundle.ranker, bundle.members, row) for row in rows])
-        asked = asked[asked.any(axis=1)]
-        masks, exact = [], []
-        for share in SHARES:
-            mask = (rng.random(len(vectors)) < share).astype(np.uint8)
-            allowed = np.flatnonzero(mask)
-            masks.append(mask)
-            best = (exact_search(vectors, query, DEPTH, allowed) for query in asked)
-            exact.append(tuple(frozenset(rows.tolist()) for rows in best))
-        return cls(vectors, asked, tuple(masks), tuple(exact))
-
-    def take(self, search: Search) -> tuple[Point, ...]:
-        """How a search does, one point a share."""
-        return tuple(self._point(search, place) for place in range(len(SHARES)))
-
-    def _point(self, search: Search, place: int) -> Point:
-        mask = self.eligible[place]
-        for query in self.queries[:_WARM]:
-            search(query, DEPTH, mask)
-        recalls, seconds = [], []
-        for query, exact in zip(self.queries, self.exact[place], strict=True):
-            begin = time.perf_counter()
-            found = search(query, DEPTH, mask)
-            seconds.append(time.perf_counter() - begin)
-            if exact:
-                recalls.append(len(exact.intersection(found.tolist())) / len(exact))
-        p50, p99 = np.percentile(seconds, (50, 99)) * 1e6
-        recall = float(np.mean(recalls)) if recalls else 1.0
-        return Point(SHARES[place], recall, float(p50), float(p99))
-
-
-@dataclass(frozen=True)
 class Candidate:
-    """A configuration and how it did."""
+    """Knobs and how they did."""
 
-    config: IndexConfig
+    config: CandidateConfig
     points: tuple[Point, ...]
 
     @property
     def recall(self) -> float:
-        """At the share it is worst at."""
+        """At the share they are worst at."""
         return min(point.recall for point in self.points)
 
     @property
@@ -104,26 +54,78 @@ class Candidate:
         return float(np.mean([point.p50_us for point in self.points]))
 
 
-def default_grid(rows: int) -> list[IndexConfig]:
-    """What is tried for so many leads."""
-    from_rows = min(rows, IndexConfig().ivf_from_rows)
-    exact = [n for n in (2_000, 20_000, 50_000) if n < rows] or [0]
-    flat = [IndexConfig(kind="FLAT", exact_below_rows=n) for n in exact]
-    return flat + [
-        IndexConfig(kind="IVF", ivf_from_rows=from_rows, ivf_probes=p, exact_below_rows=exact[-1])
-        for p in (16, 64, 256)
+class ListExam:
+    """Questions to a bundle's pipeline, and the exact answers."""
+
+    def __init__(self, bundle: Bundle, members: int, as_of_us: int, seed: int) -> None:
+        """`members` are asked at each share, as at `as_of_us`."""
+        rng = np.random.default_rng(seed)
+        self._snapshot = Snapshot(bundle)
+        self._as_of_us = as_of_us
+        ids = bundle.member_ids.ids
+        rows = rng.choice(len(ids), min(members, len(ids)), replace=False)
+        self._members = [ids[row] for row in rows.tolist()]
+        self._queries = [self._query(bundle, share, rng) for share in SHARES]
+        exact = self._pipeline(CandidateConfig(all_below=1 << 62))
+        self._exact = [
+            [self._answer(exact, member, query) for member in self._members]
+            for query in self._queries
+        ]
+
+    def take(self, config: CandidateConfig) -> Candidate:
+        """How some knobs do."""
+        pipeline = self._pipeline(config)
+        return Candidate(config, tuple(self._point(pipeline, i) for i in range(len(SHARES))))
+
+    def _point(self, pipeline: Pipeline, place: int) -> Point:
+        query = self._queries[place]
+        for member in self._members[:_WARM]:
+            self._answer(pipeline, member, query)
+        recalls, seconds = [], []
+        for member, exact in zip(self._members, self._exact[place], strict=True):
+            begin = time.perf_counter()
+            found = self._answer(pipeline, member, query)
+            seconds.append(time.perf_counter() - begin)
+            if exact:
+                recalls.append(len(exact & found) / len(exact))
+        p50, p99 = np.percentile(seconds, (50, 99)) * 1e6
+        recall = float(np.mean(recalls)) if recalls else 1.0
+        return Point(SHARES[place], recall, float(p50), float(p99))
+
+    def _query(self, bundle: Bundle, share: float, rng: np.random.Generator) -> ListQuery:
+        wanted = Wanted()
+        if share < 1.0:
+            ids = bundle.lead_ids.ids
+            rows = np.flatnonzero(rng.random(len(ids)) < share)
+            wanted = Wanted(candidate_ids=tuple(ids[row] for row in rows.tolist()))
+        return ListQuery(count=DEPTH, wanted=wanted, as_of_us=self._as_of_us)
+
+    def _pipeline(self, config: CandidateConfig) -> Pipeline:
+        return Pipeline(self._snapshot, PipelineConfig(config))
+
+    @staticmethod
+    def _answer(pipeline: Pipeline, member: str, query: ListQuery) -> frozenset[str]:
+        return frozenset(item.id for item in pipeline.recommend(member, query).items)
+
+
+def default_grid() -> list[CandidateConfig]:
+    """The defaults, with all that is counted multiplied."""
+    base = CandidateConfig()
+    counted = {k: v for k, v in asdict(base).items() if isinstance(v, int)}
+    return [
+        replace(base, **{name: max(1, round(v * factor)) for name, v in counted.items()})
+        for factor in FACTORS
     ]
 
 
 def try_all(
-    exam: Exam, grid: Sequence[IndexConfig], step: Callable[[str], None] = lambda _: None
+    exam: ListExam, grid: Sequence[CandidateConfig], step: Callable[[str], None] = lambda _: None
 ) -> list[Candidate]:
-    """Builds and examines each configuration."""
+    """Examines each."""
     found = []
-    for config in grid:
-        step(f"{config.kind}, probes {config.ivf_probes}, exact below {config.exact_below_rows:,}")
-        index = VectorIndex(exam.vectors, config)
-        found.append(Candidate(config, exam.take(index.search)))
+    for number, config in enumerate(grid):
+        step(f"knobs {number + 1} of {len(grid)}")
+        found.append(exam.take(config))
     return found
 
 

@@ -21,17 +21,18 @@ from benchmarks.hotpath.outcome import Outcome, finish
 from benchmarks.hotpath.quality import exhaustive, overlap
 from benchmarks.hotpath.rounds import Spread
 from benchmarks.hotpath.serve import stepping
+from benchmarks.hotpath.vector_exam import Exam
 from benchmarks.hotpath.worlds import PROVINCE, QUICK, SEED, Step, open_world
 from benchmarks.musts import Figure
 from benchmarks.verdict import make_console, scratch_folder
-from recsvc.matching.candidates import lead_query
-from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.candidates import CandidateConfig, lead_query
+from recsvc.matching.pipeline import Pipeline, now_us
 from recsvc.matching.queries import ListQuery, RankedList
 from recsvc.model.bundle import Bundle
 from recsvc.model.index import IndexConfig, VectorIndex
 from recsvc.model.registry import ModelRegistry
 from recsvc.model.snapshot import Snapshot, lead_search_vectors
-from training.tune_index import Exam, Point, Search
+from training.tune_index import ListExam, Point
 
 LIST_LENGTH, RAW_DEPTH = 20, 100
 _PROBES = (8, 16, 32, 64, 128, 256)
@@ -86,35 +87,46 @@ def index(
 def measure_kinds(
     bundle: Bundle, queries: int, prefix: str, step: Step, outcome: Outcome
 ) -> list[Figure]:
-    """Recall@50 and latency at every share of eligible leads: ours, then faiss as it comes."""
-    step("the exact best")
-    exam = Exam.of(bundle, queries, SEED)
-    found: list[Figure] = []
+    """Recall@50 and latency at every share of eligible leads.
+
+    First of the whole pipeline against the full ranker over every eligible lead, then of searches
+    for the linear part of the ranker alone: our index, and faiss as it comes.
+    """
     points: list[dict[str, float | str]] = []
+    found: list[Figure] = []
 
-    def take(name: str, search: Search) -> None:
-        step(f"{prefix}{name}")
-        for point in exam.take(search):
-            points.append({"kind": name, **point._asdict()})
-            found.extend(_figures(prefix, name, point))
+    def take(name: str, at_shares: Sequence[Point]) -> None:
+        points.extend({"kind": name, **point._asdict()} for point in at_shares)
+        found.extend(_figure(f"{prefix}{name}", point) for point in at_shares)
 
-    take("served", VectorIndex(exam.vectors, IndexConfig()).search)
+    step(f"{prefix}lists")
+    served = ListExam(bundle, queries, now_us(), SEED).take(CandidateConfig())
+    take("served", served.points)
+    found += [_recall(f"{prefix}recall_at_50", point) for point in served.points]
+    step(f"{prefix}vectors: the exact best")
+    exam = Exam.of(bundle, queries, SEED)
+    ours = exam.take(VectorIndex(exam.vectors, IndexConfig()).search)
+    take("vector_index", ours)
+    found += [_recall(f"{prefix}vector_recall_at_50", point) for point in ours]
     for name, search in raw_searches(exam.vectors, SEED, _PROBES):
-        take(name, search)
+        step(f"{prefix}{name}")
+        take(name, exam.take(search))
     outcome.series[f"{prefix}recall"] = points
     return found
 
 
-def _figures(prefix: str, name: str, point: Point) -> list[Figure]:
-    share = f"{100 * point.share:g}".replace(".", "_")
+def _share(point: Point) -> str:
+    return f"share_{100 * point.share:g}".replace(".", "_")
+
+
+def _figure(name: str, point: Point) -> Figure:
     quality = {"recall_at_50": point.recall}
     note = f"p99 {point.p99_us:,.0f} µs"
-    row = f"{prefix}{name}_share_{share}"
-    found = [Figure(row, point.p50_us, "µs", quality=quality, note=note)]
-    if name == "served":
-        note = f"p50 {point.p50_us:,.0f} µs"
-        found.append(Figure(f"{prefix}recall_at_50_share_{share}", point.recall, note=note))
-    return found
+    return Figure(f"{name}_{_share(point)}", point.p50_us, "µs", quality=quality, note=note)
+
+
+def _recall(name: str, point: Point) -> Figure:
+    return Figure(f"{name}_{_share(point)}", point.recall, note=f"p50 {point.p50_us:,.0f} µs")
 
 
 def measure_all(bundle: Bundle, member_ids: Sequence[str], rounds: int, step: Step) -> list[Figure]:

@@ -8,8 +8,8 @@ from typing import Any
 import faiss
 import numpy as np
 
+from benchmarks.hotpath.vector_exam import Search
 from recsvc.model.arrays import F32, I32, U8
-from training.tune_index import Search
 
 _HNSW_PARAMETERS: Any = vars(faiss)["SearchParametersHNSW"]
 """Its stubs do not know it."""

@@ -53,7 +53,7 @@ def _recall(points: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _family(kind: str) -> str:
-    """The kind without its knob: the lists of an inverted file stay, its probes go."""
+    """The kind without its knob: of "faiss_ivf100_probes8" the lists stay, the probes go."""
     return kind.rsplit("_", 1)[0] if kind.startswith("faiss_") and kind.count("_") > 1 else kind
 
 

@@ -13,6 +13,7 @@ from contextlib import aclosing
 from structlog.typing import FilteringBoundLogger
 
 from recsvc.errors import BundleError, NotReplayableError
+from recsvc.matching.pipeline import PipelineConfig
 from recsvc.model.bundle import Bundle
 from recsvc.model.registry import ModelRegistry
 from recsvc.serving.attribution import Decision
@@ -32,12 +33,14 @@ class Replay:
         registry: ModelRegistry,
         log: FilteringBoundLogger,
         clock: Callable[[], int],
+        config: PipelineConfig | None = None,
     ) -> None:
         self._tenant = tenant
         self._store = store
         self._registry = registry
         self._log = log
         self._clock = clock
+        self._config = config
         self._turn = asyncio.Lock()
         self._last: tuple[tuple[str, Revision], View] | None = None
 
@@ -78,4 +81,4 @@ class Replay:
         return view
 
     def _new_view(self, bundle: Bundle) -> View:
-        return View(self._tenant, bundle, None, self._log, self._clock)
+        return View(self._tenant, bundle, None, self._log, self._clock, self._config)

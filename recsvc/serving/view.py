@@ -14,7 +14,7 @@ from structlog.typing import FilteringBoundLogger
 from features.entities import Organization
 from features.errors import DataError
 from recsvc.matching.claims import set_holders
-from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.pipeline import Pipeline, PipelineConfig
 from recsvc.matching.queries import ListQuery
 from recsvc.matching.updates import apply_batch, load_records
 from recsvc.model.bundle import Bundle
@@ -44,11 +44,12 @@ class View:
         metrics: Metrics | None,
         log: FilteringBoundLogger,
         clock: Callable[[], int],
+        config: PipelineConfig | None = None,
     ) -> None:
         self.catalog = Catalog(bundle)
         self.snapshot = None if bundle is None else Snapshot(bundle)
         self.pipeline = (
-            None if self.snapshot is None else Pipeline(self.snapshot, None, metrics, clock)
+            None if self.snapshot is None else Pipeline(self.snapshot, config, metrics, clock)
         )
         self.holders: dict[str, int] = {} if self.snapshot is None else self.snapshot.holders
         self.model_id = "" if self.snapshot is None else self.snapshot.model_id

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
 from recsvc.errors import NoModelError, NotReadyError, RevisionNotReachedError
-from recsvc.matching.pipeline import now_us
+from recsvc.matching.pipeline import PipelineConfig, now_us
 from recsvc.model.bundle import Bundle
 from recsvc.model.registry import ModelRegistry
 from recsvc.serving.feed import Feed
@@ -32,10 +32,11 @@ _SWAP_SECONDS = 5.0
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """Times of one worker, in seconds."""
+    """Times of one worker, in seconds, and the knobs of its pipelines."""
 
     start_seconds: float = 10.0
     model_poll_seconds: float = 0.5
+    pipeline: PipelineConfig = field(default_factory=PipelineConfig)
 
 
 class _Running(NamedTuple):
@@ -78,7 +79,7 @@ class TenantWorker:
             clock,
             self._options.model_poll_seconds,
         )
-        self.replay = Replay(tenant, store, registry, self._log, clock)
+        self.replay = Replay(tenant, store, registry, self._log, clock, self._options.pipeline)
         self._moved = asyncio.Condition()
         self._changing = asyncio.Lock()
         self._live: _Running | None = None
@@ -212,7 +213,9 @@ class TenantWorker:
             await self._notify()
 
     def _build(self, bundle: Bundle | None) -> View:
-        view = View(self.tenant, bundle, self._metrics, self._log, self.clock)
+        view = View(
+            self.tenant, bundle, self._metrics, self._log, self.clock, self._options.pipeline
+        )
         warm_up(view)
         return view
 
