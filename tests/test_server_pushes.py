@@ -261,6 +261,26 @@ async def test_an_organization_can_be_paused_alone(pair: Pair, client: AsyncClie
     assert (told.reason, told.field) == ("UNKNOWN_ORGANIZATION", "organization")
 
 
+async def test_pushes_are_listed_with_what_became_of_them(pair: Pair, client: AsyncClient) -> None:
+    group = group_name()
+    push_id = await put(pair.first, "m9", await new_lead(pair.first))
+    await collect(client, group, [push_id])
+    await client.ack_pushes(group, [push_id])
+    listed = {status.push.push_id: status async for status in client.list_pushes()}
+    assert (listed[push_id].state, listed[push_id].plan_id) == ("DELIVERED", "plan")
+    assert listed[push_id].sent_count >= 1
+    assert {s.why for s in listed.values() if s.state == "DROPPED"} - {""} == {
+        s.why for s in listed.values() if s.state == "DROPPED"
+    }
+    request = pb.ListPushesRequest(parent=PARENT, page_size=2)
+    reply = await pair.second.push.ListPushes(request)
+    assert len(reply.pushes) == 2
+    request.page_token = reply.next_page_token
+    following = await pair.first.push.ListPushes(request)
+    names = {status.push.name for status in (*reply.pushes, *following.pushes)}
+    assert len(names) == len(reply.pushes) + len(following.pushes)
+
+
 async def test_plans_are_tried_committed_delivered_and_explained(
     pair: Pair, client: AsyncClient
 ) -> None:
@@ -316,6 +336,8 @@ BAD: list[tuple[str, dict[str, Any], str, str]] = [
     ("StreamPushes", {"group": "g"}, "MISSING_FIELD", "consumer"),
     ("StreamPushes", {"group": "g", "consumer": "c", "lease_seconds": -1}, "INVALID_NUMBER",
      "lease_seconds"),
+    ("ListPushes", {"page_size": -1}, "INVALID_PAGE_SIZE", "page_size"),
+    ("ListPushes", {"page_token": "x"}, "INVALID_PAGE_TOKEN", "page_token"),
     ("AckPushes", {"group": "g"}, "MISSING_FIELD", "push_ids"),
     ("AckPushes", {"group": "g", "push_ids": ["x"] * 1_001}, "TOO_MANY_ITEMS", "push_ids"),
     ("AckPushes", {"group": "g", "digest_ids": ["x"] * 1_001}, "TOO_MANY_ITEMS", "digest_ids"),

@@ -20,6 +20,7 @@ from recsvc.store.pushes import (
     NewPush,
     Pause,
     Push,
+    PushPlace,
     PushState,
     PutStatus,
     bucket_of_push,
@@ -253,6 +254,21 @@ async def test_what_nobody_fetched_in_time_is_swept(store: Store, tenant: str) -
     assert found[old.push.push_id].why == "EXPIRED"
     still = [p.push.lead_id async for part in store.open_pushes(tenant) for p in part]
     assert still == ["a"]
+
+
+@pytest.mark.parametrize("most", [1, 3, 100])
+async def test_a_listing_has_every_push_once(store: Store, tenant: str, most: int) -> None:
+    assert await store.list_pushes(tenant, PushPlace(), most) == ([], None)
+    ids = [new(f"m{i % 5}", f"l{i}", week=99, day=99) for i in range(20)]
+    await put(store, tenant, *ids[:12])
+    await store.put_pushes(tenant, ids[12:], 1, NOW_US + 5_000)
+    seen: list[str] = []
+    place: PushPlace | None = PushPlace()
+    while place is not None:
+        found, place = await store.list_pushes(tenant, place, most)
+        assert len(found) <= most
+        seen += [stored.push.push_id for stored in found]
+    assert sorted(seen) == sorted(p.push.push_id for p in ids)
 
 
 async def test_a_plan_is_kept_until_it_is_closed(store: Store, tenant: str) -> None:

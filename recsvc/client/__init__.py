@@ -40,6 +40,7 @@ from recsvc.client.pushes import (
     Push,
     PushPause,
     PushPlan,
+    PushStatus,
     UnservedLead,
 )
 from recsvc.client.types import (
@@ -92,6 +93,7 @@ __all__ = [
     "Push",
     "PushPause",
     "PushPlan",
+    "PushStatus",
     "RankedLead",
     "RankedMember",
     "Reason",

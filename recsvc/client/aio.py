@@ -123,6 +123,7 @@ class AsyncClient(BaseClient):
 
     plan_pushes = _call(pushes.plan_pushes)
     stream_pushes = _endless(pushes.stream_pushes)
+    list_pushes = _pages(pushes.list_pushes)
     ack_pushes = _call(pushes.ack_pushes)
     pause_pushes = _call(pushes.pause_pushes)
     resume_pushes = _call(pushes.resume_pushes)

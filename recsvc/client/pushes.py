@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from recsvc.client.calls import Call, Caller, Endless, id_of
+from recsvc.client.calls import Call, Caller, Endless, Pages, id_of
 from recsvc.client.replies import enum_name, optional, row_error, time_us
 from recsvc.client.types import RowError
 from recsvc.v1 import push_pb2 as pb
+
+PAGE_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +40,18 @@ class Delivered:
     def member_id(self) -> str:
         """Whom all of it is for."""
         return self.pushes[0].member_id
+
+
+@dataclass(frozen=True, slots=True)
+class PushStatus:
+    """A push and what became of it: WAITING, DELIVERED or DROPPED, for which `why` is given."""
+
+    push: Push
+    plan_id: str
+    state: str
+    state_time_us: int
+    why: str
+    sent_count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +123,17 @@ def stream_pushes(
     return Endless("StreamPushes", request, _delivered, caller.timeouts.bulk_seconds)
 
 
+def list_pushes(caller: Caller) -> Pages[PushStatus]:
+    """All pushes of the last year, in no particular order."""
+    request = pb.ListPushesRequest(parent=caller.parent, page_size=PAGE_SIZE)
+    return Pages(
+        "ListPushes",
+        request,
+        lambda reply: [_status(message) for message in reply.pushes],
+        caller.timeouts.read_seconds,
+    )
+
+
 def ack_pushes(
     caller: Caller, group: str, push_ids: Iterable[str] = (), *, digest_ids: Iterable[str] = ()
 ) -> Call[AckReport]:
@@ -154,6 +179,17 @@ def _push(message: pb.Push) -> Push:
         message.model_version,
         time_us(message.release_time),
         time_us(message.expire_time),
+    )
+
+
+def _status(message: pb.PushStatus) -> PushStatus:
+    return PushStatus(
+        _push(message.push),
+        message.plan,
+        enum_name(pb.PushState, message.state),
+        time_us(message.state_time),
+        enum_name(pb.PushFilter, message.dropped_because),
+        message.sent_count,
     )
 
 

@@ -9,6 +9,8 @@ from recsvc.store.pushes import Pause, Push, PushState, StoredPush
 from recsvc.v1 import push_pb2 as pb
 
 MAX_ACKS = 1_000
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 1_000
 MAX_REASON_LENGTH = 1_000
 DEFAULT_LEASE_SECONDS = 60
 MAX_LEASE_SECONDS = 3_600
@@ -65,6 +67,18 @@ def state_to_proto(decision: pb.PushDecision, stored: StoredPush) -> None:
     if stored.why:
         decision.dropped_because = _filter(stored.why)
     decision.sent_count = stored.sent_count
+
+
+def status_to_proto(stored: StoredPush, tenant: str) -> pb.PushStatus:
+    """A push and what became of it."""
+    return pb.PushStatus(
+        push=push_to_proto(stored.push, tenant),
+        plan=stored.push.plan_id,
+        state=_STATES[stored.state],
+        state_time=values.timestamp(stored.state_time_us),
+        dropped_because=_filter(stored.why) if stored.why else pb.PUSH_FILTER_UNSPECIFIED,
+        sent_count=stored.sent_count,
+    )
 
 
 def plan_reason(facts: PushFacts) -> str:

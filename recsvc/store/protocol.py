@@ -12,7 +12,15 @@ from typing import Protocol
 from features.entities import Conflict, Event, Lead, Member, Organization
 from recsvc.store.claims import ClaimAnswer, ClaimMove, StoredClaim
 from recsvc.store.codec import DELETED, Entity, RecordKind, Tombstone
-from recsvc.store.pushes import AckStatus, LeasedPush, NewPush, Pause, PutStatus, StoredPush
+from recsvc.store.pushes import (
+    AckStatus,
+    LeasedPush,
+    NewPush,
+    Pause,
+    PushPlace,
+    PutStatus,
+    StoredPush,
+)
 from recsvc.store.revision import Revision
 from recsvc.store.types import (
     DEFAULT_BUCKETS,
@@ -204,6 +212,12 @@ class Store(Protocol):
 
     def open_pushes(self, tenant: str) -> AsyncGenerator[list[StoredPush], None]:
         """All pushes that nobody has acknowledged and that were not dropped, in batches."""
+        ...
+
+    async def list_pushes(
+        self, tenant: str, after: PushPlace, most: int
+    ) -> tuple[list[StoredPush], PushPlace | None]:
+        """All pushes whose records are kept, a part of them, and where to go on (None: the end)."""
         ...
 
     async def put_digest(self, tenant: str, digest_id: str, push_ids: Sequence[str]) -> None:

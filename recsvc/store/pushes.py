@@ -108,6 +108,15 @@ class StoredPush:
     detail: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class PushPlace:
+    """Where a listing has come: how many of the pushes put at that time have been listed."""
+
+    bucket: int = 0
+    time_ms: int = 0
+    seen: int = 0
+
+
 class Pause(msgspec.Struct, frozen=True, omit_defaults=True):
     """Nothing is planned or delivered for an organization, or ("") for the whole tenant."""
 

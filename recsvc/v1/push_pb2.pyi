@@ -504,6 +504,118 @@ class PlanPushesResponse(_message.Message):
 Global___PlanPushesResponse: _TypeAlias = PlanPushesResponse  # noqa: Y015
 
 @_typing.final
+class PushStatus(_message.Message):
+    """A push and what became of it."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PUSH_FIELD_NUMBER: _builtins.int
+    PLAN_FIELD_NUMBER: _builtins.int
+    STATE_FIELD_NUMBER: _builtins.int
+    STATE_TIME_FIELD_NUMBER: _builtins.int
+    DROPPED_BECAUSE_FIELD_NUMBER: _builtins.int
+    SENT_COUNT_FIELD_NUMBER: _builtins.int
+    plan: _builtins.str
+    """Id of its plan."""
+    state: Global___PushState.ValueType
+    """Where it is now."""
+    dropped_because: Global___PushFilter.ValueType
+    """DROPPED: what forbade it at delivery."""
+    sent_count: _builtins.int
+    """How often it was handed out, over all groups."""
+    @_builtins.property
+    def push(self) -> Global___Push:
+        """The push."""
+
+    @_builtins.property
+    def state_time(self) -> _timestamp_pb2.Timestamp:
+        """When it got there."""
+
+    def __init__(
+        self,
+        *,
+        push: Global___Push | None = ...,
+        plan: _builtins.str = ...,
+        state: Global___PushState.ValueType = ...,
+        state_time: _timestamp_pb2.Timestamp | None = ...,
+        dropped_because: Global___PushFilter.ValueType = ...,
+        sent_count: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _typing.Literal["push", b"push", "state_time", b"state_time"]  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["dropped_because", b"dropped_because", "plan", b"plan", "push", b"push", "sent_count", b"sent_count", "state", b"state", "state_time", b"state_time"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___PushStatus: _TypeAlias = PushStatus  # noqa: Y015
+
+@_typing.final
+class ListPushesRequest(_message.Message):
+    """Which pushes to list."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PARENT_FIELD_NUMBER: _builtins.int
+    PAGE_SIZE_FIELD_NUMBER: _builtins.int
+    PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    MIN_REVISION_FIELD_NUMBER: _builtins.int
+    parent: _builtins.str
+    """`tenants/{tenant}`."""
+    page_size: _builtins.int
+    """0 means 50; at most 1,000."""
+    page_token: _builtins.str
+    """`next_page_token` of the page before; empty for the first."""
+    min_revision: _builtins.str
+    """Wait, within the deadline, until the worker has seen this revision; empty for no wait."""
+    def __init__(
+        self,
+        *,
+        parent: _builtins.str = ...,
+        page_size: _builtins.int = ...,
+        page_token: _builtins.str = ...,
+        min_revision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["min_revision", b"min_revision", "page_size", b"page_size", "page_token", b"page_token", "parent", b"parent"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPushesRequest: _TypeAlias = ListPushesRequest  # noqa: Y015
+
+@_typing.final
+class ListPushesResponse(_message.Message):
+    """A page of pushes."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    PUSHES_FIELD_NUMBER: _builtins.int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _builtins.int
+    REVISION_FIELD_NUMBER: _builtins.int
+    next_page_token: _builtins.str
+    """Token of the next page; empty on the last."""
+    revision: _builtins.str
+    """Revision of the tenant's data."""
+    @_builtins.property
+    def pushes(self) -> _containers.RepeatedCompositeFieldContainer[Global___PushStatus]:
+        """The pushes."""
+
+    def __init__(
+        self,
+        *,
+        pushes: _abc.Iterable[Global___PushStatus] | None = ...,
+        next_page_token: _builtins.str = ...,
+        revision: _builtins.str = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["next_page_token", b"next_page_token", "pushes", b"pushes", "revision", b"revision"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___ListPushesResponse: _TypeAlias = ListPushesResponse  # noqa: Y015
+
+@_typing.final
 class StreamPushesRequest(_message.Message):
     """Who wants which pushes."""
 

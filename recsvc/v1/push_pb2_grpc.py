@@ -48,6 +48,11 @@ class PushServiceStub:
                 request_serializer=recsvc_dot_v1_dot_push__pb2.StreamPushesRequest.SerializeToString,
                 response_deserializer=recsvc_dot_v1_dot_push__pb2.StreamPushesResponse.FromString,
                 _registered_method=True)
+        self.ListPushes = channel.unary_unary(
+                '/recsvc.v1.PushService/ListPushes',
+                request_serializer=recsvc_dot_v1_dot_push__pb2.ListPushesRequest.SerializeToString,
+                response_deserializer=recsvc_dot_v1_dot_push__pb2.ListPushesResponse.FromString,
+                _registered_method=True)
         self.AckPushes = channel.unary_unary(
                 '/recsvc.v1.PushService/AckPushes',
                 request_serializer=recsvc_dot_v1_dot_push__pb2.AckPushesRequest.SerializeToString,
@@ -87,6 +92,16 @@ class PushServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListPushes(self, request, context):
+        """Lists all pushes of the last year and what became of them: in parts of the store, in each the
+        oldest first. Errors: MISSING_FIELD, INVALID_NAME, INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+        INVALID_REVISION, REVISION_NOT_REACHED, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
+        UNAUTHENTICATED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def AckPushes(self, request, context):
         """The platform has delivered these: they do not come again, and each is a PUSHED event, recorded
         once, which need not be recorded again. Errors: MISSING_FIELD, INVALID_NAME, TOO_MANY_ITEMS,
@@ -117,6 +132,11 @@ def add_PushServiceServicer_to_server(servicer, server):
                     servicer.StreamPushes,
                     request_deserializer=recsvc_dot_v1_dot_push__pb2.StreamPushesRequest.FromString,
                     response_serializer=recsvc_dot_v1_dot_push__pb2.StreamPushesResponse.SerializeToString,
+            ),
+            'ListPushes': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListPushes,
+                    request_deserializer=recsvc_dot_v1_dot_push__pb2.ListPushesRequest.FromString,
+                    response_serializer=recsvc_dot_v1_dot_push__pb2.ListPushesResponse.SerializeToString,
             ),
             'AckPushes': grpc.unary_unary_rpc_method_handler(
                     servicer.AckPushes,
@@ -187,6 +207,33 @@ class PushService:
             '/recsvc.v1.PushService/StreamPushes',
             recsvc_dot_v1_dot_push__pb2.StreamPushesRequest.SerializeToString,
             recsvc_dot_v1_dot_push__pb2.StreamPushesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListPushes(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recsvc.v1.PushService/ListPushes',
+            recsvc_dot_v1_dot_push__pb2.ListPushesRequest.SerializeToString,
+            recsvc_dot_v1_dot_push__pb2.ListPushesResponse.FromString,
             options,
             channel_credentials,
             insecure,

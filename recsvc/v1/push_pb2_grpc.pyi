@@ -51,6 +51,12 @@ class PushServiceStub:
     INVALID_NAME, INVALID_NUMBER, NO_MODEL, NOT_READY (the worker drains: call again),
     STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED, UNAUTHENTICATED.
     """
+    ListPushes: _grpc.UnaryUnaryMultiCallable[_push_pb2.ListPushesRequest, _push_pb2.ListPushesResponse]
+    """Lists all pushes of the last year and what became of them: in parts of the store, in each the
+    oldest first. Errors: MISSING_FIELD, INVALID_NAME, INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+    INVALID_REVISION, REVISION_NOT_REACHED, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
+    UNAUTHENTICATED.
+    """
     AckPushes: _grpc.UnaryUnaryMultiCallable[_push_pb2.AckPushesRequest, _push_pb2.AckPushesResponse]
     """The platform has delivered these: they do not come again, and each is a PUSHED event, recorded
     once, which need not be recorded again. Errors: MISSING_FIELD, INVALID_NAME, TOO_MANY_ITEMS,
@@ -82,6 +88,12 @@ class PushServiceAsyncStub(PushServiceStub):
     made by its first call and begins with all that nobody has acknowledged. Errors: MISSING_FIELD,
     INVALID_NAME, INVALID_NUMBER, NO_MODEL, NOT_READY (the worker drains: call again),
     STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED, UNAUTHENTICATED.
+    """
+    ListPushes: _aio.UnaryUnaryMultiCallable[_push_pb2.ListPushesRequest, _push_pb2.ListPushesResponse]  # type: ignore[assignment]
+    """Lists all pushes of the last year and what became of them: in parts of the store, in each the
+    oldest first. Errors: MISSING_FIELD, INVALID_NAME, INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+    INVALID_REVISION, REVISION_NOT_REACHED, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
+    UNAUTHENTICATED.
     """
     AckPushes: _aio.UnaryUnaryMultiCallable[_push_pb2.AckPushesRequest, _push_pb2.AckPushesResponse]  # type: ignore[assignment]
     """The platform has delivered these: they do not come again, and each is a PUSHED event, recorded
@@ -123,6 +135,18 @@ class PushServiceServicer(metaclass=_abc_1.ABCMeta):
         made by its first call and begins with all that nobody has acknowledged. Errors: MISSING_FIELD,
         INVALID_NAME, INVALID_NUMBER, NO_MODEL, NOT_READY (the worker drains: call again),
         STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED, UNAUTHENTICATED.
+        """
+
+    @_abc_1.abstractmethod
+    def ListPushes(
+        self,
+        request: _push_pb2.ListPushesRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_push_pb2.ListPushesResponse, _abc.Awaitable[_push_pb2.ListPushesResponse]]:
+        """Lists all pushes of the last year and what became of them: in parts of the store, in each the
+        oldest first. Errors: MISSING_FIELD, INVALID_NAME, INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+        INVALID_REVISION, REVISION_NOT_REACHED, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
+        UNAUTHENTICATED.
         """
 
     @_abc_1.abstractmethod

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
 
 from features.entities import Event, EventKind
-from recsvc.convert import names, pushes, values
+from recsvc.convert import names, pushes, queries, values
 from recsvc.convert.events import row_error
 from recsvc.errors import (
     MissingFieldError,
@@ -23,7 +23,7 @@ from recsvc.serving.planning import Planned, Planning, best_plan
 from recsvc.serving.servicers.shared import Context, Service, known_ids
 from recsvc.serving.worker import TenantWorker
 from recsvc.store.codec import RecordKind
-from recsvc.store.pushes import AckStatus, Pause
+from recsvc.store.pushes import AckStatus, Pause, PushPlace
 from recsvc.v1 import push_pb2 as pb
 from recsvc.v1 import push_pb2_grpc
 
@@ -83,6 +83,27 @@ class PushServicer(push_pb2_grpc.PushServiceServicer):
                     async with asyncio.timeout(POLL_SECONDS):
                         await service.draining.wait()
         raise NotReadyError("the worker drains: call again, another one answers")
+
+    async def ListPushes(
+        self, request: pb.ListPushesRequest, context: Context
+    ) -> pb.ListPushesResponse:
+        """See the contract."""
+        worker = self._tenant(request.parent)
+        size = queries.page_size(request.page_size, pushes.DEFAULT_PAGE_SIZE, pushes.MAX_PAGE_SIZE)
+        tokens, binding = self._service.page_tokens, ["pushes", worker.tenant]
+        after = PushPlace()
+        if request.page_token:
+            after = PushPlace(*tokens.decode(binding, request.page_token))
+        view = await self._service.view(worker, request.min_revision, context)
+        found, place = await worker.store.list_pushes(worker.tenant, after, size)
+        token = ""
+        if place is not None:
+            token = tokens.encode(binding, place.bucket, place.time_ms, place.seen)
+        return pb.ListPushesResponse(
+            pushes=[pushes.status_to_proto(stored, worker.tenant) for stored in found],
+            next_page_token=token,
+            revision=view.revision_text,
+        )
 
     async def AckPushes(
         self, request: pb.AckPushesRequest, context: Context

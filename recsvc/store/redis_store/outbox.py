@@ -26,6 +26,7 @@ from recsvc.store.pushes import (
     LeasedPush,
     NewPush,
     Push,
+    PushPlace,
     PushState,
     PutStatus,
     StoredPush,
@@ -175,6 +176,23 @@ class Outbox(TenantBase):
                 if found:
                     yield list(found.values())
 
+    async def list_pushes(
+        self, tenant: str, after: PushPlace, most: int
+    ) -> tuple[list[StoredPush], PushPlace | None]:
+        """See Store."""
+        bucket_count = await self._known_buckets(tenant)
+        found: list[StoredPush] = []
+        while after.bucket < bucket_count and len(found) < most:
+            key, room = BucketKeys.of(tenant, after.bucket).push_log, most - len(found)
+            limits = (key, after.time_ms, "+inf", "WITHSCORES", "LIMIT", after.seen, room)
+            [entries] = await self._gateway.read([Call(after.bucket, ("ZRANGEBYSCORE", *limits))])
+            pairs = zip(entries[::2], entries[1::2], strict=True)
+            listed = [(push_id.decode(), int(time_ms)) for push_id, time_ms in pairs]
+            stored = await self.pushes(tenant, [push_id for push_id, _ in listed])
+            found += [stored[push_id] for push_id, _ in listed if push_id in stored]
+            after = _next_place(after, [t for _, t in listed], whole=len(listed) < room)
+        return found, after if after.bucket < bucket_count else None
+
     async def put_digest(self, tenant: str, digest_id: str, push_ids: Sequence[str]) -> None:
         """See Store."""
         for bucket in await self._by_push(tenant, [(digest_id, None)]):
@@ -217,6 +235,15 @@ def _put_arguments(new: NewPush) -> tuple[Argument, ...]:
     release_ms, expire_ms = push.release_time_us // 1000, push.expire_time_us // 1000
     head = (push.push_id, push.member_id, release_ms, expire_ms, new.week_cap, new.day_cap)
     return (*head, msgspec.json.encode(push), new.detail)
+
+
+def _next_place(after: PushPlace, times_ms: Sequence[int], whole: bool) -> PushPlace:
+    """Where the listing goes on; `whole` when nothing is left in the bucket."""
+    if whole:
+        return PushPlace(after.bucket + 1)
+    last = times_ms[-1]
+    seen = times_ms.count(last) + (after.seen if last == after.time_ms else 0)
+    return PushPlace(after.bucket, last, seen)
 
 
 def _stored(fields: Sequence[bytes | None]) -> StoredPush:
