@@ -16,6 +16,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -28,7 +29,7 @@ from benchmarks.push_crash_report import PushCrashReport
 from benchmarks.serving import ServiceProcess
 from benchmarks.small_model import TENANT, small_bundle
 from benchmarks.verdict import conclude, count_bar, make_console, scratch_folder
-from features.entities import Lead
+from features.entities import Lead, Member
 from recsvc.client import AsyncClient
 from recsvc.errors import AlreadyClaimedError, ServiceError
 from recsvc.model.bundle import Bundle
@@ -38,6 +39,7 @@ from recsvc.store.redis_store import RedisStore
 
 CONSUMERS = 2
 LEADS_A_PLAN = 12
+MEMBERS = 150
 DAY_CAP, WEEK_CAP = 6, 8
 TARGETS = ("worker", "store", "consumer", "group")
 _WEIGHTS = (0.35, 0.3, 0.25, 0.1)
@@ -62,7 +64,12 @@ class PushCrashTest:
         ModelRegistry(folder / "models", TENANT).publish(bundle)
         (folder / "push.toml").write_text(_CONFIG, "utf-8")
         self._folder = folder
-        self._members = bundle.member_ids.ids
+        self._organizations = [
+            # Whatever the time of day of this test: what is planned is due at once.
+            replace(organization, push_schedule="", quiet_hours="")
+            for organization in bundle.organizations
+        ]
+        self._members = [f"crash-member-{i}" for i in range(MEMBERS)]
         self._rng = np.random.default_rng(seed)
         self._address = f"127.0.0.1:{_free_port()}"
         settings = {
@@ -82,6 +89,8 @@ class PushCrashTest:
             for i in range(CONSUMERS):
                 self._consumers.append(await self._start_consumer(i))
             async with AsyncClient(self._address, tenant=TENANT) as client:
+                await client.import_organizations(self._organizations)
+                await client.import_members(Member(member) for member in self._members)
                 tasks = [
                     asyncio.create_task(work) for work in (self._plan(client), self._claim(client))
                 ]
