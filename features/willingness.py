@@ -33,6 +33,7 @@ class Answers(NamedTuple):
     lead: I32  # [n] rows
     slot: I32  # [n] 0 = pushed, else 1 + the 0-based place on a list, at most SLOTS - 1
     taken: F32  # [n] 1 = claimed
+    weight: F32  # [n] how much of an answer it is, 0 to 1
 
 
 class Willingness(NamedTuple):
@@ -68,8 +69,7 @@ def fit_willingness(
 
     The deviations are those of the normal priors of willingness and appeal around 0.
     """
-    count = len(answers.taken)
-    rate = (float(answers.taken.sum()) + 0.5) / (count + 1.0)
+    rate = (float(answers.taken.sum()) + 0.5) / (float(answers.weight.sum()) + 1.0)
     slot_priors = np.append(_FIXED, np.ones(SLOTS - 1))
     base, slots, members, member_information, leads, lead_information = _fit(
         *answers,
@@ -96,23 +96,23 @@ def answer_chance(log_odds: float) -> float:
 
 
 @njit(cache=True)
-def _fit(member, lead, slot, taken, of_member, of_lead, of_slot, base, rounds):  # type: ignore[no-untyped-def]
+def _fit(member, lead, slot, taken, weight, of_member, of_lead, of_slot, base, rounds):  # type: ignore[no-untyped-def]
     u, v, g = np.zeros(len(of_member)), np.zeros(len(of_lead)), np.zeros(len(of_slot))
     constant, free = np.array([base]), np.array([1e-6])
     nowhere = np.zeros(len(member), np.int32)
     log_odds = np.full(len(member), base)
     for _ in range(rounds):
-        _newton(v, lead, of_lead, log_odds, taken)
-        _newton(g, slot, of_slot, log_odds, taken)
-        _newton(constant, nowhere, free, log_odds, taken)
-        _newton(u, member, of_member, log_odds, taken)
-    lead_information = _newton(v, lead, of_lead, log_odds, taken)
-    member_information = _newton(u, member, of_member, log_odds, taken)
+        _newton(v, lead, of_lead, log_odds, taken, weight)
+        _newton(g, slot, of_slot, log_odds, taken, weight)
+        _newton(constant, nowhere, free, log_odds, taken, weight)
+        _newton(u, member, of_member, log_odds, taken, weight)
+    lead_information = _newton(v, lead, of_lead, log_odds, taken, weight)
+    member_information = _newton(u, member, of_member, log_odds, taken, weight)
     return constant[0], g, u, member_information, v, lead_information
 
 
 @njit(cache=True)
-def _newton(values, rows, prior, log_odds, taken):  # type: ignore[no-untyped-def]
+def _newton(values, rows, prior, log_odds, taken, weight):  # type: ignore[no-untyped-def]
     """One clipped step of all `values` at once; `log_odds` (float64[n]) goes along.
 
     Pairs of different rows do not touch each other, so this is the exact step of each. Gives the
@@ -121,8 +121,8 @@ def _newton(values, rows, prior, log_odds, taken):  # type: ignore[no-untyped-de
     slope, curvature = -prior * values, prior.copy()
     for i in range(len(rows)):
         p = answer_chance(log_odds[i])
-        slope[rows[i]] += taken[i] - p
-        curvature[rows[i]] += p * (1.0 - p)
+        slope[rows[i]] += weight[i] * (taken[i] - p)
+        curvature[rows[i]] += weight[i] * p * (1.0 - p)
     step = np.empty_like(values)
     for row in range(len(values)):
         step[row] = min(max(slope[row] / curvature[row], -_MOST_STEP), _MOST_STEP)

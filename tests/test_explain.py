@@ -282,16 +282,16 @@ def test_every_verdict_has_its_words() -> None:
     assert [v for v, text in VERDICT_TEXTS.items() if not text] == [Verdict.KEPT]
 
 
-def test_what_a_member_takes_on_is_said_of_claims_only(snapshot: Snapshot) -> None:
+def test_what_a_member_answers_to_is_said_of_answers_only(snapshot: Snapshot) -> None:
     said = set()
     for _, _, pair in pairs(snapshot):
         text = text_of(snapshot, pair, "answer_topics")
-        for topic in re.findall("较常领办收到的“(.+)”类", text):
-            assert pair.members.claims[pair.member_row] > 0
+        for topic in re.findall("较常查看、领办收到的“(.+)”类", text):
+            assert pair.members.events[pair.member_row] > 0
             own = pair.members.answer_topics[pair.member_row].tolist()
             at = own.index(snapshot.bundle.space.topics.names.row(topic.split("、")[0]))
             assert pair.members.answer_topic_sums[pair.member_row, at] > 0
         said.add(text[:4])
         text = text_of(snapshot, pair, "content_appeal")
         assert text.startswith("已有") == (pair.leads.events[pair.lead_row] > 0)
-    assert "您较常领" in said
+    assert "您较常查" in said

@@ -39,6 +39,8 @@ NOTHING = TermContext(
     audience_mean=1.5,
     appeal_weights=np.zeros(3, np.float32),
     appeal_bias=0.0,
+    topic_moments=np.zeros((0, 0), np.float32),
+    moments_from_us=0,
     counted_until_us=0,
 )
 
@@ -102,6 +104,13 @@ def slow(state: State, m: int, j: int, now_us: int) -> dict[str, float]:
     lat, lon = float(lead.latitude_rad[j]), float(lead.longitude_rad[j])
     orgs = int(mem.organization[m]), int(lead.organization[j])
     created = int(lead.create_time_us[j])
+    month = int((now_us - context.moments_from_us) / (365.25 / 12 * 86_400e6))
+    month = min(max(month, 0), context.topic_moments.shape[1] - 1)
+
+    def mean_over(values: Array) -> float:
+        own = [(float(values[t]), float(w)) for t, w in zip(topics, weights, strict=True) if t >= 0]
+        return sum(x * w for x, w in own) / sum(w for _, w in own) if own else math.nan
+
     return {
         "embedding": float(mem.vector[m] @ lead.vector[j]),
         "expertise_text": float(mem.text[m] @ lead.text[j]),
@@ -148,6 +157,7 @@ def slow(state: State, m: int, j: int, now_us: int) -> dict[str, float]:
         "content_appeal": float(lead.text[j] @ context.appeal_weights) + context.appeal_bias,
         "lead_exposures_log": math.log1p(float(lead.exposures[j])),
         "lead_popularity": math.log1p(float(lead.events[j])),
+        "topic_moment": mean_over(context.topic_moments[:, month]),
     }
 
 

@@ -30,7 +30,7 @@ def simulated(
     slot = (rng.integers(0, 2, len(member)) * 5).astype(np.int32)
     odds = -1.0 + u[member] + v[lead] - 1.0 * (slot == 5)
     taken = (rng.random(len(member)) < 1 / (1 + np.exp(-odds))).astype(np.float32)
-    return Answers(member, lead, slot, taken), u, v
+    return Answers(member, lead, slot, taken, np.ones(len(taken), np.float32)), u, v
 
 
 def fitted(answers: Answers, members: int = 300, leads: int = 200) -> Willingness:
@@ -74,12 +74,13 @@ def test_those_who_were_never_asked_are_at_zero_and_know_nothing() -> None:
 @pytest.mark.parametrize("taken", [0.0, 1.0])
 def test_one_sided_answers_stay_finite(taken: float) -> None:
     one = np.zeros(4, np.int32)
-    found = fit_willingness(Answers(one, one, one, np.full(4, taken, np.float32)), 1, 1, 4.0, 2.0)
+    every = np.ones(4, np.float32)
+    answers = Answers(one, one, one, every * np.float32(taken), every)
+    found = fit_willingness(answers, 1, 1, 4.0, 2.0)
     assert np.isfinite(found.members).all()
     assert np.isfinite(found.base)
-    nobody = fit_willingness(
-        Answers(one[:0], one[:0], one[:0], np.zeros(0, np.float32)), 1, 1, 4, 2
-    )
+    nothing = Answers(one[:0], one[:0], one[:0], every[:0], every[:0])
+    nobody = fit_willingness(nothing, 1, 1, 4.0, 2.0)
     assert nobody.members[0] == 0.0
 
 
@@ -87,3 +88,12 @@ def test_slots_of_positions() -> None:
     positions = [-1, 0, 5, 19, 20, 500]
     assert slot_of(np.array(positions, np.int16)).tolist() == [0, 1, 6, 20, 20, 20]
     assert [slot_at(p) for p in positions] == [0, 1, 6, 20, 20, 20]
+
+
+def test_half_an_answer_counts_half() -> None:
+    answers, _, _ = simulated(4)
+    rows = np.tile(np.arange(len(answers.taken)), 2)
+    sides = answers.member[rows], answers.lead[rows], answers.slot[rows]
+    twice = Answers(*sides, answers.taken[rows], answers.weight[rows])
+    halved = twice._replace(weight=np.full(len(twice.weight), 0.5, np.float32))
+    np.testing.assert_allclose(fitted(halved).members, fitted(answers).members, atol=0.02)

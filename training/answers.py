@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from scipy import sparse
+from scipy.special import expit
 from sklearn.linear_model import Ridge
 
 from features.interest import decay
@@ -16,11 +18,12 @@ from recsvc.model.answers import content_appeal
 from recsvc.model.arrays import F32, I32, MEMBER_TOPICS, LeadColumns, MemberColumns
 from recsvc.model.terms import TermContext
 from training.config import AnswerConfig
-from training.exposures import MICROSECONDS_PER_DAY, Pairs
+from training.exposures import MICROSECONDS_PER_DAY, Pairs, weights_of
+from training.topics import Response, topic_moments
 
 
 class Residuals(NamedTuple):
-    """Of n answers: answer minus its chance, and p(1 - p), both decayed (float32[n])."""
+    """Of n answers: answer minus its chance, and p(1 - p), both weighed (float32[n])."""
 
     residual: F32
     information: F32
@@ -31,44 +34,71 @@ def learn_answers(
     members: MemberColumns,
     leads: LeadColumns,
     sector_topics: F32,
-    half_life_days: float,
+    has_times: bool,
     attribution_days: float,
     config: AnswerConfig,
 ) -> TermContext:
     """Fills the answer columns of both sides; gives the context with which they are read."""
-    slot = np.zeros(len(pairs), np.int32) if pairs.slot is None else pairs.slot
-    answers = Answers(pairs.member, pairs.lead, slot, pairs.label)
-    deviations = config.willingness_deviation, config.appeal_deviation
-    found = fit_willingness(answers, len(members.alive), len(leads.alive), *deviations)
+    answers = answers_of(pairs, pairs.label)
+    found = _fitted(answers, members, leads, config)
+    responses = [Response(answers, found, 1.0)]
+    if pairs.opened is not None:
+        opened = answers_of(pairs, pairs.opened)
+        closer = _fitted(opened, members, leads, config)
+        responses.append(Response(opened, closer, config.opening_worth))
+    precisions = config.willingness_deviation**-2.0, config.appeal_deviation**-2.0
     members.willingness[:], leads.appeal[:] = found.members, found.leads
-    members.willingness_information[:] = found.member_information - deviations[0] ** -2.0
-    leads.appeal_information[:] = found.lead_information - deviations[1] ** -2.0
+    members.willingness_information[:] = found.member_information - precisions[0]
+    leads.appeal_information[:] = found.lead_information - precisions[1]
     end_us = int(pairs.time_us.max(initial=0))
-    worth = decay(pairs.time_us, end_us, half_life_days)
-    _profiles(answers, _residuals(answers, found, worth), members, leads)
+    half_life = config.half_life_days if has_times else math.inf
+    _profiles(
+        answers, _residuals(responses, decay(pairs.time_us, end_us, half_life)), members, leads
+    )
     weights, bias = _content_weights(leads, found, config)
-    window_us = 0 if math.isinf(half_life_days) else int(attribution_days * MICROSECONDS_PER_DAY)
+    moments = topic_moments(responses, pairs.time_us, leads, config)
+    window_us = int(attribution_days * MICROSECONDS_PER_DAY) if has_times else 0
     context = TermContext(
         sector_topics=sector_topics,
         base_logit=found.base,
         slots=found.slots,
-        member_precision=deviations[0] ** -2.0,
-        lead_precision=deviations[1] ** -2.0,
+        member_precision=precisions[0],
+        lead_precision=precisions[1],
         audience_mean=_meet(answers, members, leads),
         appeal_weights=weights,
         appeal_bias=bias,
+        topic_moments=moments.values,
+        moments_from_us=moments.from_us,
         counted_until_us=end_us - window_us,
     )
     leads.content_appeal[:] = content_appeal(leads.text, context)
     return context
 
 
-def _residuals(answers: Answers, found: Willingness, worth: F32) -> Residuals:
-    log_odds = found.base + found.slots[answers.slot]
-    log_odds = log_odds + found.members[answers.member] + found.leads[answers.lead]
-    p = 1.0 / (1.0 + np.exp(-log_odds))
+def answers_of(pairs: Pairs, taken: F32) -> Answers:
+    """Pairs as answers of one kind (float32[n], 0 or 1)."""
+    slot = np.zeros(len(pairs), np.int32) if pairs.slot is None else pairs.slot
+    return Answers(pairs.member, pairs.lead, slot, taken, weights_of(pairs))
+
+
+def _fitted(
+    answers: Answers, members: MemberColumns, leads: LeadColumns, config: AnswerConfig
+) -> Willingness:
+    deviations = config.willingness_deviation, config.appeal_deviation
+    return fit_willingness(answers, len(members.alive), len(leads.alive), *deviations)
+
+
+def _residuals(responses: Sequence[Response], worth: F32) -> Residuals:
+    """What all kinds of responses say together of a log-odds of a claim: slopes and curvatures."""
+    residual, information = np.zeros(len(worth)), np.zeros(len(worth))
+    for response in responses:
+        answers, found = response.answers, response.found
+        log_odds = found.base + found.slots[answers.slot]
+        p = expit(log_odds + found.members[answers.member] + found.leads[answers.lead])
+        residual += response.worth * answers.weight * (answers.taken - p)
+        information += response.worth**2 * answers.weight * p * (1.0 - p)
     return Residuals(
-        (worth * (answers.taken - p)).astype(np.float32), (worth * p * (1.0 - p)).astype(np.float32)
+        (worth * residual).astype(np.float32), (worth * information).astype(np.float32)
     )
 
 

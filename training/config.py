@@ -16,11 +16,14 @@ class SplitConfig:
     """How the log is cut: an early part to learn state from, a later part to learn from and judge.
 
     `later_share` of the events (by time, or by a hash when the log has no times) make the later
-    part; half of its members judge, the other half teach the ranker. `attribution_days`: an
-    exposure younger than this at the log's end is censored, not refused.
+    part; half of its members judge, the other half teach the ranker. A log with times and exposures
+    is judged on its last `judged_share` and taught by `taught_share` of the leads before. Silence
+    for `attribution_days` is a refusal.
     """
 
     later_share: float = 0.2
+    judged_share: float = 0.1
+    taught_share: float = 0.3
     attribution_days: float = 7.0
 
 
@@ -30,6 +33,9 @@ class AnswerConfig:
 
     Willing members are far apart (bytecup2016: most take nothing, some nearly all), hence the wide
     prior. `content_ridge` weighs against leads, each worth up to `most_information`.
+    `half_life_days`: of what a member answers to. `opening_worth`: what one log-odds of a claim is
+    in log-odds of a closer look. `moment_…`: how fast a topic's moment passes, and the information
+    that speaks for an average one.
     """
 
     willingness_deviation: float = 4.0
@@ -37,17 +43,20 @@ class AnswerConfig:
     content_ridge: float = 5.0
     most_information: float = 5.0
     fewest_leads: int = 50
+    half_life_days: float = 365.0
+    opening_worth: float = 0.5
+    moment_half_life_months: float = 3.0
+    moment_precision: float = 4.0
 
 
 @dataclass(frozen=True)
 class ExampleConfig:
     """Examples for the ranker: at most so many logged pairs, members to ask for negatives, and
-    negatives a member (or lead), of which the good ones come from a pool of candidates."""
+    negatives a member (or lead)."""
 
     most_members: int = 4_000
     most_pairs: int = 600_000
     negatives_per_member: int = 60
-    candidate_pool: int = 300
 
 
 @dataclass(frozen=True)

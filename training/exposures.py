@@ -1,6 +1,6 @@
 """Answers in a log: pairs that were pushed or shown and whose outcome is known.
 
-Censored pairs are no answers: too young to tell, or of a lead that somebody else took first.
+Silence is a refusal in so far as there was time to answer: see `exposed_pairs`.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from training.config import SplitConfig
 from training.split import SHOWN
 
 MICROSECONDS_PER_DAY = 86_400_000_000
+LOOKED = (EventKind.OPENED, EventKind.COMMENTED, EventKind.SUPPORTED)
+FEWEST_DELAYS = 100
+LEAST_WEIGHT = 0.05
+KNOWN_WEIGHT = 0.5
+"""What weighs more than this counts as answered where answers cannot be weighed."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,10 @@ class Pairs:
     label: F32
     slot: I32 | None = None
     """Where it was shown (see features.willingness); None: not known of any."""
+    weight: F32 | None = None
+    """How much of an answer it is, 0 to 1; None: each is one."""
+    opened: F32 | None = None
+    """Whether the member looked closer, or took it; None: the log does not say of any."""
 
     def __len__(self) -> int:
         return len(self.member)
@@ -37,15 +46,25 @@ class Pairs:
     def select(self, kept: NDArray[np.bool_] | I32) -> Pairs:
         """The pairs where a mask (bool[n]) is true, or at these places (int32[])."""
         slot = None if self.slot is None else self.slot[kept]
-        return Pairs(self.member[kept], self.lead[kept], self.time_us[kept], self.label[kept], slot)
+        weight = None if self.weight is None else self.weight[kept]
+        opened = None if self.opened is None else self.opened[kept]
+        sides = self.member[kept], self.lead[kept]
+        return Pairs(*sides, self.time_us[kept], self.label[kept], slot, weight, opened)
+
+
+def weights_of(pairs: Pairs) -> F32:
+    """The weights of pairs (float32[n])."""
+    return np.ones(len(pairs), np.float32) if pairs.weight is None else pairs.weight
 
 
 def exposed_pairs(later: EventLog, capacity: I32, config: SplitConfig) -> Pairs:
     """Each pair that was pushed or shown, once, labelled by whether a claim followed.
 
-    Censored pairs are left out: exposed less than the attribution window before the log's end, or
-    of a lead whose capacity (int32[leads], -1 unlimited) others had used up within the window, or
-    claimed before it was exposed. Who dismissed a lead has answered in any case.
+    What was claimed before it was exposed is left out. Silence within the attribution window is
+    censored when the log ends or when others use up the lead's capacity (int32[leads], -1
+    unlimited): it counts as much of a refusal as of the claims there are would have come by then.
+    (Leaving it out instead would keep the claims of contested leads and none of the refusals.) Who
+    dismissed a lead has answered.
     """
     shown = _once(later.select(np.isin(later.kind, SHOWN) & (later.lead >= 0)))
     claims = later.of_kind(EventKind.CLAIMED)
@@ -55,13 +74,37 @@ def exposed_pairs(later: EventLog, capacity: I32, config: SplitConfig) -> Pairs:
     claimed_us = _last_claims(pairs, claims)
     answered = claimed_us >= pairs.time_us
     pairs = replace(pairs, label=answered.astype(np.float32))
-    censored = (claimed_us >= 0) & ~answered
+    weight = np.ones(len(pairs), np.float32)
     if later.has_times:
+        until_us = np.minimum(_full_us(_once(claims), capacity)[pairs.lead], later.time_us[-1])
         window = int(config.attribution_days * MICROSECONDS_PER_DAY)
-        young = pairs.time_us > later.time_us[-1] - window
-        open_ = young | _lost(pairs, _once(claims), capacity, window)
-        censored |= ~answered & open_ & ~_dismissed(pairs, later)
-    return pairs.select(~censored)
+        delays = (claimed_us - pairs.time_us)[answered]
+        silent = ~answered & ~_dismissed(pairs, later)
+        weight[silent] = _answered_by((until_us - pairs.time_us)[silent], delays, window)
+    weight[(claimed_us >= 0) & ~answered] = 0.0
+    opened = _opened(pairs, later)
+    return replace(pairs, weight=weight, opened=opened).select(weight >= LEAST_WEIGHT)
+
+
+def _opened(pairs: Pairs, events: EventLog) -> F32 | None:
+    """Which pairs (float32[n]) were opened, commented on, supported or claimed."""
+    if not (events.kind == EventKind.OPENED).any():
+        return None
+    closer = events.of_kind(*LOOKED)
+    found = np.isin(_pair_keys(pairs.member, pairs.lead), _pair_keys(closer.member, closer.lead))
+    return np.maximum(found, pairs.label).astype(np.float32)
+
+
+def _answered_by(waited_us: I64, delays_us: I64, window_us: int) -> F32:
+    """The share (float32[n]) of all claims within the window that come as fast as this or faster.
+
+    `delays_us` int64[claims]; with few of them, claims count as spread evenly over the window.
+    """
+    share = np.clip(waited_us / max(window_us, 1), 0.0, 1.0)
+    within = np.sort(delays_us[delays_us < window_us])
+    if len(within) >= FEWEST_DELAYS:
+        share = np.where(share < 1.0, np.searchsorted(within, waited_us) / len(within), 1.0)
+    return share.astype(np.float32)
 
 
 def _pair_keys(member: I32, lead: I32) -> I64:
@@ -92,13 +135,12 @@ def _last_claims(pairs: Pairs, claims: EventLog) -> I64:
     return found
 
 
-def _lost(pairs: Pairs, claims: EventLog, capacity: I32, window: int) -> NDArray[np.bool_]:
-    """Pairs whose lead was full before the member's window was over."""
+def _full_us(claims: EventLog, capacity: I32) -> I64:
+    """When the last place of each lead (int64[leads]) went; the end of time when it did not."""
     full_time = np.full(len(capacity), np.iinfo(np.int64).max, np.int64)
     order = np.lexsort((claims.time_us, claims.lead))
     lead, time_us = claims.lead[order], claims.time_us[order]
     place = np.arange(len(lead)) - np.searchsorted(lead, lead)
     fills = (capacity[lead] > 0) & (place == capacity[lead] - 1)
     full_time[lead[fills]] = time_us[fills]
-    lost: NDArray[np.bool_] = full_time[pairs.lead] < pairs.time_us + window
-    return lost
+    return full_time

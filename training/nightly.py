@@ -44,9 +44,9 @@ from training.examples import (
     with_negatives,
     with_other_members,
 )
-from training.exposures import Pairs, exposed_pairs
+from training.exposures import KNOWN_WEIGHT, Pairs, exposed_pairs, weights_of
 from training.gate import gate_checks
-from training.learn import Learned, learn_ranker, teach_mask
+from training.learn import Learned, learn_ranker, pushes, teach_mask
 from training.logs import DataSet, read_dataset
 from training.report import TrainingReport
 from training.split import split_log
@@ -128,7 +128,7 @@ class Training:
                 early = learn_state(catalog, split.early, fit, config)
             with self._stage("ranker"):
                 lesson = self._lesson(early, split.later)
-                teach = teach_mask(lesson.pairs, config.seed)
+                teach = teach_mask(lesson.pairs, config.seed, split.cut_time_us)
                 learned = self._learn(early, lesson, lesson.pairs.select(teach))
             with self._stage("evaluate"):
                 trial = assemble_bundle(
@@ -200,7 +200,8 @@ class Training:
 
     def _judge(self, trial: Bundle, early: State, lesson: Lesson, pairs: Pairs) -> Evaluation:
         if lesson.kind == "EXPOSED":
-            return evaluate_exposures(trial, pairs, self.config.seed)
+            known = weights_of(pairs) > KNOWN_WEIGHT
+            return evaluate_exposures(trial, pairs.select(pushes(pairs) & known), self.config.seed)
         if lesson.kind == "AUTHORED":
             return evaluate_authors(trial, pairs, self.config.gate, self.config.seed)
         return evaluate_choices(trial, early, pairs, self.config.gate, self.config.seed)

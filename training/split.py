@@ -1,6 +1,7 @@
 """Cutting a log into an early and a later part, without a future in the past.
 
-With times, the later part is the end of the log. Without times it is chosen by a hash: of the pair,
+With times, the later part is the end of the log (and, where there are exposures, some leads as a
+whole). Without times it is chosen by a hash: of the pair,
 and for as large a share of leads as have no event at all, of the lead, so that the later part holds
 untouched leads as often as the service will meet them.
 """
@@ -35,12 +36,7 @@ def split_log(events: EventLog, lead_count: int, config: SplitConfig, seed: int)
     if not len(events):
         return Split(events, events, 0)
     if events.has_times:
-        at = int(len(events) * (1.0 - config.later_share))
-        # At least the first instant is early, however much happened in it.
-        at = max(at, int(np.searchsorted(events.time_us, events.time_us[0], "right")))
-        cut = int(events.time_us[at])
-        later = events.time_us >= cut
-        return Split(events.select(~later), events.select(later), cut)
+        return _by_time(events, config, seed)
     touched = np.unique(events.lead[events.lead >= 0])
     cold_share = 1.0 - len(touched) / max(lead_count, 1)
     pair = pair_hash(events.member, events.lead, seed)
@@ -49,6 +45,25 @@ def split_log(events: EventLog, lead_count: int, config: SplitConfig, seed: int)
     by_lead = cold < config.later_share * min(cold_share, 0.5)
     later = by_lead | (pair < config.later_share * (1.0 - min(cold_share, 0.5)))
     return Split(events.select(~later), events.select(later), 0)
+
+
+def _by_time(events: EventLog, config: SplitConfig, seed: int) -> Split:
+    """The end of the log; of a log with exposures also everything about some of the leads.
+
+    These leads teach, what comes after the cut judges: the end alone would teach with a state that
+    grows staler every day, and little of it. A lead's own events tell nothing of other leads.
+    """
+    exposed = bool(np.isin(events.kind, SHOWN).any())
+    share = config.judged_share if exposed else config.later_share
+    at = int(len(events) * (1.0 - share))
+    # At least the first instant is early, however much happened in it.
+    at = max(at, int(np.searchsorted(events.time_us, events.time_us[0], "right")))
+    cut = int(events.time_us[at])
+    later = events.time_us >= cut
+    if exposed:
+        lead = pair_hash(np.zeros_like(events.lead), events.lead, seed + 1)
+        later |= (events.lead >= 0) & (lead < config.taught_share)
+    return Split(events.select(~later), events.select(later), cut)
 
 
 def halves(rows: NDArray[np.int32], seed: int) -> Mask:

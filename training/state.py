@@ -132,7 +132,7 @@ def learn_state(catalog: Catalog, events: EventLog, fit: Fit, config: TrainingCo
         members,
         leads,
         _sector_topics(events, weights, members, leads, catalog.space),
-        half_life(rule),
+        rule.has_times,
         config.split.attribution_days,
         config.answers,
     )

@@ -53,7 +53,6 @@ SEARCHED: tuple[Range, ...] = (
     Range("answers.appeal_deviation", 0.5, 4.0, "log", needs="exposures"),
     Range("answers.content_ridge", 0.5, 50.0, "log", needs="exposures"),
     Range("examples.negatives_per_member", 20, 120, "whole"),
-    Range("examples.candidate_pool", 100, 1_000, "whole"),
     Range("ranker.boost.learning_rate", 0.02, 0.3, "log"),
     Range("ranker.boost.most_leaves", 2, 12, "whole"),
     Range("ranker.boost.l2", 0.5, 50.0, "log"),

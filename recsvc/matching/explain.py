@@ -183,9 +183,9 @@ def _interest(pair: Pair, space: FeatureSpace) -> str:
     if strongest in ("answer_topics", "answer_text"):
         answered = _answered_topics(pair, space)
         if answered:
-            return f"{pair.you}较常领办收到的“{answered}”类线索"
-        if pair.members.claims[pair.member_row] > 0.0 and _value(pair, "answer_text") > 0.0:
-            return f"与{pair.you}领办意愿较高的线索内容相近"
+            return f"{pair.you}较常查看、领办收到的“{answered}”类线索"
+        if pair.members.events[pair.member_row] > 0.0 and _value(pair, "answer_text") > 0.0:
+            return f"与{pair.you}常查看、领办的线索内容相近"
     if shared and _strongest(pair, "interest_topics", "embedding") == "interest_topics":
         return f"{pair.you}参与过“{shared}”类线索"
     if _strongest(pair, "interest_text", "embedding") == "interest_text":
@@ -196,7 +196,7 @@ def _interest(pair: Pair, space: FeatureSpace) -> str:
 
 
 def _answered_topics(pair: Pair, space: FeatureSpace) -> str:
-    """The first two topics of the lead that the member takes on more often than others."""
+    """The first two topics of the lead that the member looks into or takes on more than others."""
     topics = pair.members.answer_topics[pair.member_row]
     sums = pair.members.answer_topic_sums[pair.member_row]
     return _shared_topics(topics[sums > 0.0], pair.leads.topics[pair.lead_row], space)

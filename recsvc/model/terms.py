@@ -16,6 +16,7 @@ from features.location import haversine_km
 from recsvc.model.arrays import F32, I32, LeadColumns, MemberColumns
 
 MICROSECONDS_PER_HOUR = 3_600_000_000.0
+MICROSECONDS_PER_MONTH = 2_629_800_000_000.0
 AUDIENCE_PRIOR = 3.0
 """How many leads of an average audience every member is taken to have met."""
 APPEAL_PRIOR = 1.0
@@ -50,8 +51,8 @@ FEATURES: tuple[Feature, ...] = (
     Feature("activity_log_km", "PLACE", True, -1),
     Feature("shared_region_levels", "PLACE", False, 0),
     Feature("same_organization", "PLACE", False, 0),
-    Feature("age_log_hours", "FRESHNESS", False, 0),
-    Feature("urgency", "URGENCY", False, 0),
+    Feature("age_log_hours", "FRESHNESS", True, 0),
+    Feature("urgency", "URGENCY", True, 0),
     Feature("willingness", "WILLINGNESS", True, 1),
     Feature("exposures_log", "WILLINGNESS", False, 0),
     Feature("audience_met", "WILLINGNESS", True, 0),
@@ -62,6 +63,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("content_appeal", "APPEAL", True, 1),
     Feature("lead_exposures_log", "APPEAL", False, 0),
     Feature("lead_popularity", "APPEAL", True, 0),
+    Feature("topic_moment", "APPEAL", True, 1),
 )
 FEATURE_COUNT = len(FEATURES)
 FEATURE_NAMES = tuple(f.name for f in FEATURES)
@@ -75,6 +77,7 @@ OF_LEAD = tuple(
         "content_appeal",
         "lead_exposures_log",
         "lead_popularity",
+        "topic_moment",
     )
 )
 """Features that are the same for every member."""
@@ -95,6 +98,8 @@ class TermContext(NamedTuple):
     audience_mean: float  # mean audience_met of all answers
     appeal_weights: F32  # [dt] content_appeal = text @ appeal_weights + appeal_bias
     appeal_bias: float
+    topic_moments: F32  # [topics, months] log-odds of a topic's leads lately, against all
+    moments_from_us: int  # when the first month begins
     counted_until_us: int  # an exposure before this counts as answered (not taken) already
 
 
@@ -121,6 +126,19 @@ def _overlap(topics_a: I32, weights_a: F32, topics_b: I32, weights_b: F32) -> fl
             if topics_a[i] == topics_b[j]:
                 total += weights_a[i] * weights_b[j]
     return total
+
+
+@njit(cache=True)
+def _mean_over(values: F32, topics: I32, weights: F32) -> float:
+    """Weighted mean of the values of a lead's topics; NaN when none is known."""
+    total, weight = 0.0, 0.0
+    for i in range(len(topics)):
+        if topics[i] < 0:
+            break
+        if topics[i] < len(values):
+            total += weights[i] * values[topics[i]]
+            weight += weights[i]
+    return total / weight if weight > 0.0 else np.nan
 
 
 @njit(cache=True)
@@ -270,6 +288,15 @@ def of_lead(leads: LeadColumns, j: int, now_us: int, context: TermContext, row: 
     row[19] = leads.content_appeal[j]
     row[20] = np.log1p(leads.exposures[j])
     row[21] = np.log1p(leads.events[j])
+    months = context.topic_moments.shape[1]
+    if months > 0:
+        month = int((now_us - context.moments_from_us) / MICROSECONDS_PER_MONTH)
+        month = min(max(month, 0), months - 1)
+        row[22] = _mean_over(
+            context.topic_moments[:, month], leads.topics[j], leads.topic_weights[j]
+        )
+    else:
+        row[22] = np.nan
 
 
 @njit(cache=True, inline="always")
