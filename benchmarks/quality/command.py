@@ -87,16 +87,18 @@ def quality(
             latency=latency and not quick, variants=not quick,
             ablations=ablations, seed=seed,
         )  # fmt: skip
-        rows = list(_rows(choice, plan, console, begin))
+        rows: list[Row] = []
+        for found in _rows(choice, plan, console, begin):
+            rows += found
+            # After every task: what an hour has found must not be lost to its last minute.
+            verdicts = judge(rows, plan.musts, quick=quick)
+            _write_json(with_verdicts(rows, verdicts), json_file)
     except RecsvcError as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(UNUSABLE) from error
     verdicts = judge(rows, plan.musts, quick=quick)
     rows = with_verdicts(rows, verdicts)
     seconds = time.perf_counter() - begin
-    if json_file is not None:
-        told = [row.as_json() for row in rows]
-        json_file.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", "utf-8")
     if report is not None:
         from benchmarks.quality.html import write_report  # plots: slow to import, seldom needed
 
@@ -115,6 +117,12 @@ def build_peers() -> None:
         raise typer.Exit(UNUSABLE) from error
 
 
+def _write_json(rows: list[Row], path: Path | None) -> None:
+    if path is not None:
+        told = [row.as_json() for row in rows]
+        path.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", "utf-8")
+
+
 def _end(verdicts: list[Verdict], seconds: float, *, check: bool) -> None:
     failing = [verdict for verdict in verdicts if verdict.holds is False]
     print(f"took {seconds / 60:.1f} minutes")
@@ -126,20 +134,20 @@ def _end(verdicts: list[Verdict], seconds: float, *, check: bool) -> None:
         raise typer.Exit(FAILED)
 
 
-def _rows(choice: Choice, plan: Plan, console: Console, begin: float) -> Iterator[Row]:
-    """Runs everything; shows each task's tables when it is done."""
+def _rows(choice: Choice, plan: Plan, console: Console, begin: float) -> Iterator[list[Row]]:
+    """Runs everything; shows each task's tables when it is done, then gives its rows."""
     for run in _runs(choice, plan, console, begin):
         rows = run.rows()
         for table in tables(rows):
             console.print(table)
-        yield from rows
+        yield rows
     for folder in choice.folders:
         if (folder / names.LABELLED).exists():
             _say(console, begin, f"{folder.name}: topics")
             rows = topic_rows(folder, choice.seed, most=2_500 if choice.quick else None)
             for table in tables(rows):
                 console.print(table)
-            yield from rows
+            yield rows
 
 
 def _runs(choice: Choice, plan: Plan, console: Console, begin: float) -> Iterator[TaskRun]:

@@ -21,6 +21,7 @@ from benchmarks.quality.questions import Answer, Question
 from benchmarks.quality.rows import SERVED, Row
 from benchmarks.quality.tasks import Task
 from benchmarks.quality.variants import Variant, variants
+from features.errors import RecsvcError
 from training.config import TrainingConfig
 from training.logs import read_dataset
 
@@ -90,7 +91,11 @@ class TaskRun:
         self.say(f"asking the service, {question.name}")
         work = self.plan.work / "service"
         shutil.rmtree(work, ignore_errors=True)
-        found = served(trained.models, self.task, question, answer, work)
+        try:
+            found = served(trained.models, self.task, question, answer, work)
+        except RecsvcError as error:
+            problem = f"the service could not be asked: {error}"
+            return lambda row: replace(row, note=problem) if row.system == SERVED else row
         agreed = f"service and pipeline agree on {found.agreed} of {found.compared} replies"
 
         def told(row: Row) -> Row:
