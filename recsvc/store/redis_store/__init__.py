@@ -7,7 +7,7 @@ base        tenants and their bucket counts
 records     members, leads, organizations, conflicts
 events      participation events
 claims      who holds which lead
-outbox      pushes on their way to members
+outbox      pushes on their way to members; outbox_reads looks them up
 plans       plans that are not all in the outbox yet, pauses
 stream      reading and trimming the change stream
 control     activations, workers, leases, durability
