@@ -10,9 +10,10 @@ where y is reachable with k members when it lies between the sums of the lead's 
 largest a. The right side is linear in the pairs and concave in the count: a minimum-cost flow
 (`recsvc.push.network`) maximises it exactly. Its maximum bounds every plan on the candidate pairs;
 the plan that reaches it is worth nearly as much, because the two sides meet where y(S) = y*. Each
-round takes y* from the last plan (successive linearisation, Frank & Wolfe 1956, with a bound that
-knows the counts); the best plan and the least bound are kept. With one push a lead both sides are
-equal: the plan is then optimal, not nearly.
+round moves y* towards the last plan's y, by ever smaller steps (successive linearisation, Frank &
+Wolfe 1956, with a bound that knows the counts); the best plan and the least bound are kept. With
+one push a lead both sides are equal: the plan is then optimal, not nearly. Where chances are large
+and few the bound is loose, not the plan: it sees sums, not members.
 """
 
 from __future__ import annotations
@@ -74,7 +75,10 @@ def optimise(task: Task, seed: int, rounds: int, spread_price: float = 0.0) -> O
         best = best._replace(bound=max(bound, best.objective))
         if best.bound - best.objective <= CLOSE_ENOUGH * max(abs(best.bound), 1e-12):
             break
-        target = np.bincount(task.pair_lead[flow.chosen], a[flow.chosen], minlength=len(task.worth))
+        reached = np.bincount(
+            task.pair_lead[flow.chosen], a[flow.chosen], minlength=len(task.worth)
+        )
+        target = target + (reached - target) / (number + 2)
     assert best is not None, "there is at least one round"
     return best
 
