@@ -38,7 +38,8 @@ def build_lists(vectors: F32, organization: I32, seed: int) -> EmbeddingLists:
     count = len(vectors)
     wanted = max(1, min(count // ROWS_PER_LIST, int(2 * np.sqrt(count)) + 1))
     label = _labels(vectors, wanted, np.random.default_rng(seed))
-    row = np.argsort(label, kind="stable").astype(np.int32)
+    # By organization within a list: what a member may see of it is read forwards, not row by row.
+    row = np.lexsort((organization, label)).astype(np.int32)
     used, list_start = np.unique(label[row], return_index=True)
     start = np.append(list_start, count).astype(np.int32)
     means = np.empty((len(used), vectors.shape[1]), np.float32)
