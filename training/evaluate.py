@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -142,11 +143,9 @@ def _list_figures(
 def evaluate_exposures(bundle: Bundle, pairs: Pairs, seed: int) -> Evaluation:
     """ScorePairs against what followed each push: NDCG over leads, AUC, calibration."""
     scores, probabilities = _scored_then(Pipeline(Snapshot(as_all_open(bundle))), pairs)
-    hits = grouped_hits(scores, pairs.label, pairs.lead, 10, seed=seed)
-    ndcg = (ndcg_at(hits.hits, hits.relevant, 5) + ndcg_at(hits.hits, hits.relevant, 10)) / 2
     within = auc_within_groups(scores, pairs.label, pairs.member)
     figures = [
-        _figure("ndcg@5,10", ndcg, seed),
+        _figure("ndcg@5,10", _ndcg(scores, pairs, seed), seed),
         Figure("auc", auc(scores, pairs.label), count=len(pairs)),
         _figure("auc_within_members", within.auc, seed),
     ]
@@ -155,7 +154,29 @@ def evaluate_exposures(bundle: Bundle, pairs: Pairs, seed: int) -> Evaluation:
         figures.append(
             Figure("brier_skill", brier_skill(probabilities, pairs.label), count=len(pairs))
         )
+    for cohort, kept in _slices(bundle, pairs):
+        if pairs.label[kept].any():
+            part = _ndcg(scores[kept], pairs.select(kept), seed)
+            figures.append(_figure("ndcg@5,10", part, seed, cohort))
     return Evaluation("ndcg@5,10", tuple(figures))
+
+
+def _ndcg(scores: Floats, pairs: Pairs, seed: int) -> Floats:
+    """The mean of NDCG@5 and NDCG@10 of each lead (float64[leads], NaN without a claim)."""
+    hits = grouped_hits(scores, pairs.label, pairs.lead, 10, seed=seed)
+    mean: Floats = (
+        ndcg_at(hits.hits, hits.relevant, 5) + ndcg_at(hits.hits, hits.relevant, 10)
+    ) / 2
+    return mean
+
+
+def _slices(bundle: Bundle, pairs: Pairs) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Pairs (bool[n]) by how much was known of the member, and those of leads nobody had met."""
+    seen = bundle.members.events[pairs.member]
+    for cohort, low, high in COHORTS:
+        yield cohort, (seen >= low) & (seen <= high)
+    leads = bundle.leads
+    yield "new leads", (leads.events[pairs.lead] == 0) & (leads.exposures[pairs.lead] == 0)
 
 
 def _scored_then(pipeline: Pipeline, pairs: Pairs) -> tuple[Floats, Floats]:

@@ -37,7 +37,10 @@ def gate_checks(
     seed: int,
 ) -> list[Check]:
     """All checks of a bundle; `previous` holds the metrics of the one published before."""
-    checks = [_finite(final), *_probe(final, config, seed)]
+    checks = [_finite(final)]
+    if not checks[0].passed:
+        return checks  # such a bundle cannot be asked anything
+    checks += _probe(final, config, seed)
     measured = evaluation.figure(evaluation.primary)
     if measured is None or not measured.count:
         checks.append(Check("evaluated", True, "too few later events to judge on: not compared"))
