@@ -13,7 +13,6 @@ import os
 import signal
 import socket
 import sys
-from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
@@ -29,13 +28,17 @@ from benchmarks.push_crash_report import PushCrashReport
 from benchmarks.serving import ServiceProcess
 from benchmarks.small_model import TENANT, small_bundle
 from benchmarks.verdict import conclude, count_bar, make_console, scratch_folder
-from features.entities import Lead, Member
+from features.entities import EventKind, Lead, Member
 from recsvc.client import AsyncClient
 from recsvc.errors import AlreadyClaimedError, ServiceError
 from recsvc.model.bundle import Bundle
 from recsvc.model.registry import ModelRegistry
+from recsvc.store.changes import changes_between
+from recsvc.store.codec import decode_event
 from recsvc.store.embedded import EmbeddedValkey
+from recsvc.store.protocol import ChangeKind
 from recsvc.store.redis_store import RedisStore
+from recsvc.store.revision import NOTHING
 
 CONSUMERS = 2
 LEADS_A_PLAN = 12
@@ -222,16 +225,19 @@ class PushCrashTest:
                 continue
             if now != granted:
                 report.faults.append(f"{request}: was told {granted}, now {now}")
-        report.holders = await self._holders()
+        await self._read_store()
 
-    async def _holders(self) -> Counter[str]:
-        """How many hold each lead, as the store has it."""
+    async def _read_store(self) -> None:
+        """How many hold each lead, and how often each push is an exposure, as the store has it."""
         url = EmbeddedValkey(self._service.data_folder / "valkey").url
-        counts: Counter[str] = Counter()
         async with RedisStore(url) as store:
             async for part in store.holders(TENANT):
-                counts.update(part)
-        return counts
+                self.report.holders.update(part)
+            until = await store.latest_revision(TENANT)
+            async for changes in changes_between(store, TENANT, NOTHING, until):
+                events = [decode_event(c.payload) for c in changes if c.kind is ChangeKind.EVENT]
+                pushed = [e.push_id for e in events if e.kind is EventKind.PUSHED]
+                self.report.exposures.update(pushed)
 
 
 def _kill(process_id: int) -> None:

@@ -33,6 +33,8 @@ class PushCrashReport:
     answers: dict[str, bool] = field(default_factory=dict)
     """Answered claims by request id: granted, or not."""
     holders: Counter[str] = field(default_factory=Counter)
+    exposures: Counter[str] = field(default_factory=Counter)
+    """How often each push is a PUSHED event in the change stream."""
     faults: list[str] = field(default_factory=list)
 
     @property
@@ -56,6 +58,7 @@ class PushCrashReport:
             for lead, n in granted.items()
             if self.holders[lead] < n
         ]
+        found += [f"push {p} is {n} exposures" for p, n in self.exposures.items() if n > 1]
         return found + [f"{x}: held by {n}" for x, n in self.holders.items() if n > _capacity(x)]
 
     def as_json(self) -> dict[str, Any]:
@@ -71,6 +74,7 @@ class PushCrashReport:
             "handed_out_more_than_once": sum(n > 1 for n in times.values()),
             "pushes_dropped": sum(state == "DROPPED" for state in self.unfetched.values()),
             "most_a_member": max(Counter(self.handed.members.values()).values(), default=0),
+            "exposures_recorded": len(self.exposures),
             "claims_answered": len(self.answers),
             "claims_granted": sum(self.answers.values()),
             "claims_unanswered": len(self.asked) - len(self.answers),

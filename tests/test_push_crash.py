@@ -48,6 +48,7 @@ def test_what_must_not_be_is_told() -> None:
         {"unfetched": {PUSH_ID: "UNKNOWN_PUSH"}},
         {"handed": Handed({}, {"a": "m1", "b": "m1", "c": "m1"})},
         {"holders": Counter()},
+        {"exposures": Counter({PUSH_ID: 2})},
         {"holders": Counter({"crash-0-0": 2})},
     )
     for change in changes:
@@ -76,3 +77,4 @@ async def test_a_short_real_run(tmp_path: Path) -> None:
     assert report.failures == []
     assert killed == [1, 2, 3]
     assert report.planned
+    assert set(report.exposures) >= report.handed.acknowledged
