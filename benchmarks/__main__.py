@@ -8,7 +8,7 @@ from __future__ import annotations
 import typer
 
 from benchmarks import claims, crash, push_crash, swap, workload
-from benchmarks.hotpath import index, report, serve, train
+from benchmarks.hotpath import capacity, index, report, serve, train
 from benchmarks.quality import command as quality
 
 _APPS = (
@@ -21,6 +21,7 @@ _APPS = (
     index.app,
     train.app,
     report.app,
+    capacity.app,
     quality.app,
 )
 
