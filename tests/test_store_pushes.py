@@ -252,8 +252,15 @@ async def test_what_nobody_fetched_in_time_is_swept(store: Store, tenant: str) -
     assert leads(await take(store, tenant)) == {"a"}
     found = await store.pushes(tenant, [old.push.push_id])
     assert found[old.push.push_id].why == "EXPIRED"
+    again = new("m1", "old", week=2)
+    assert await put(store, tenant, again, new("m1", "b", week=2)) == [
+        PutStatus.NEW,
+        PutStatus.CAPPED,
+    ], "what nobody saw counts against no cap"
+    found = await store.pushes(tenant, [old.push.push_id])
+    assert (found[old.push.push_id].state, found[old.push.push_id].why) == (PushState.WAITING, "")
     still = [p.push.lead_id async for part in store.open_pushes(tenant) for p in part]
-    assert still == ["a"]
+    assert sorted(still) == ["a", "old"]
 
 
 @pytest.mark.parametrize("most", [1, 3, 100])

@@ -15,7 +15,12 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', open, '-inf', now, 'LIMIT', 0, s
     redis.call('ZREM', prefix .. 'waiting:' .. group, id)
     redis.call('ZREM', prefix .. 'leased:' .. group, id)
   end
-  redis.call('HSET', prefix .. 'push:' .. id, 'state', 'dropped', 'why', 'EXPIRED', 'time', ARGV[4])
+  local push = prefix .. 'push:' .. id
+  local found = redis.call('HMGET', push, 'member', 'sent')
+  if found[1] then
+    redis.call('HSET', push, 'state', 'dropped', 'why', 'EXPIRED', 'time', ARGV[4])
+    if found[2] == '0' then redis.call('ZREM', prefix .. 'planned:' .. found[1], id) end
+  end
 end
 redis.call('ZREMRANGEBYSCORE', log, '-inf', now - 1000 * tonumber(keep))
 local answers = {}
@@ -32,7 +37,7 @@ for i = 5, #ARGV, 8 do
     answer = 'capped'
   else
     redis.call('HSET', push, 'member', member, 'release', ARGV[i + 2], 'push', ARGV[i + 6],
-      'detail', ARGV[i + 7], 'state', 'waiting', 'time', ARGV[4], 'sent', '0')
+      'detail', ARGV[i + 7], 'state', 'waiting', 'why', '', 'time', ARGV[4], 'sent', '0')
     redis.call('EXPIRE', push, keep)
     redis.call('ZREMRANGEBYSCORE', planned, '-inf', release - 4 * week)
     redis.call('ZADD', planned, release, id)
