@@ -9,6 +9,7 @@ import typer
 
 from benchmarks import claims, crash, push_crash, swap, workload
 from benchmarks.hotpath import capacity, index, report, serve, train
+from benchmarks.push import bench as push
 from benchmarks.quality import command as quality
 
 _APPS = (
@@ -17,6 +18,7 @@ _APPS = (
     claims.app,
     push_crash.app,
     swap.app,
+    push.app,
     serve.app,
     index.app,
     train.app,

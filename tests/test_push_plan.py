@@ -31,6 +31,8 @@ from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 from recsvc.push.config import Caps, Holdout, PushConfig, Waves, read_push_config
 from recsvc.push.plan import plan_arrival, plan_pushes
+from recsvc.push.reasons import why_not
+from recsvc.push.texts import UNSERVED_TEXTS
 from recsvc.push.types import PastPush, Plan, PushHistory, Source, Unserved
 from recsvc.store.codec import Entity, RecordKind, encode_entity
 from recsvc.store.types import StoredRecord
@@ -341,3 +343,24 @@ def test_a_member_without_a_record_of_limits_is_no_member(snapshot: Snapshot) ->
     assert all(push.member_id != "m0" and push.lead_id != "l0" for push in plan.pushes)
     put(snapshot, Member("m99", organization_id="city"))
     assert plan_of(snapshot).figures.due_count == LEAD_COUNT - 1
+
+
+def test_who_is_left_out_is_told_why_without_names(snapshot: Snapshot) -> None:
+    plan = plan_of(snapshot, msgspec.structs.replace(OPEN, caps=Caps(plan=1)))
+    first = plan.pushes[0]
+    assert why_not(plan, first.member_id, first.lead_id) == ""
+    assert "不在本次" in why_not(plan, first.member_id, "unknown")
+    told = [
+        why_not(plan, push.member_id, other.lead_id)
+        for push in plan.pushes
+        for other in plan.pushes
+        if other.lead_id != push.lead_id
+    ]
+    assert any(text.startswith("您本次的推送名额已用于") for text in told)
+    people = [f"m{i}" for i in range(MEMBER_COUNT)]
+    assert not any(name in text for text in told for name in people)
+    waiting = next(iter(plan.unserved))
+    assert (
+        why_not(plan, first.member_id, waiting)
+        == f"{UNSERVED_TEXTS[plan.unserved[waiting].reason]}。"
+    )

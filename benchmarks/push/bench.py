@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,7 +24,8 @@ from benchmarks.push.compare import Comparison
 from benchmarks.push.policies import POLICIES
 from benchmarks.push.speed import candidate_recall, measure_arrival, measure_plan
 from benchmarks.small_model import small_bundle
-from benchmarks.verdict import make_console, scratch_folder
+from benchmarks.verdict import make_console
+from features.errors import RecsvcError
 
 LIMITS = read_limits(Path(__file__).with_name("musts.toml"))
 _GROWTH = (1_000, 3_000, 10_000, 30_000)
@@ -107,7 +109,7 @@ def push(
     console.print(outcome.comparison.render())
     outcome.figures += play_figures(outcome.comparison)
     if not skip_claims:
-        outcome.figures.append(_claims(console, quick))
+        outcome.figures.append(_claims(quick))
     console.print(outcome.render())
     if json_file is not None:
         json_file.write_text(json.dumps(outcome.as_json(), indent=1), "utf-8")
@@ -176,14 +178,22 @@ def play_figures(comparison: Comparison) -> list[Figure]:
     ]
 
 
-def _claims(console: Console, quick: bool) -> Figure:
-    """Point 3, by `python -m benchmarks claims`."""
-    with scratch_folder(console, "recsvc-claims-") as folder:
-        leads, members, workers = (10, 20, 2) if quick else (100, 100, 4)
-        bundle = small_bundle("claims", 0)
-        report = asyncio.run(
-            measure_claims(folder, bundle, leads=leads, members=members, workers=workers)
-        )
+def _claims(quick: bool) -> Figure:
+    """Point 3, by `python -m benchmarks claims`; a service that does not start is a failure."""
+    leads, members, workers = (10, 20, 2) if quick else (100, 100, 4)
+    with tempfile.TemporaryDirectory(prefix="recsvc-claims-") as folder:
+        try:
+            report = asyncio.run(
+                measure_claims(
+                    Path(folder),
+                    small_bundle("claims", 0),
+                    leads=leads,
+                    members=members,
+                    workers=workers,
+                )
+            )
+        except RecsvcError as error:
+            return Figure("claims_failures", 1, note=f"({error})")
     return Figure("claims_failures", len(report.failures), note=f"({report.requests:,} requests)")
 
 
