@@ -27,8 +27,9 @@ from recsvc.push.config import PushConfig, read_push_config
 app = typer.Typer(no_args_is_help=True, help=__doc__)
 app.registered_commands += push.app.registered_commands
 
-SMALL = ProvinceConfig(members=2_000, leads=5_000, events=65_000, years=2.0)
-"""Small enough to train in a minute or two, large enough that policies differ."""
+SMALL = ProvinceConfig(members=3_000, leads=7_000, events=90_000, years=2.0)
+"""Small enough to train in a minute or two, large enough that many members like the same leads, as
+in a province: with a few hundred members policies hardly differ."""
 
 
 @app.command(
