@@ -1,0 +1,24 @@
+"""Which leads of the base a member should be shown, without looking at most of them.
+
+Three steps, each looking closer at fewer rows: blocks by what their leads share (organization,
+county, topic, age), rows of the best blocks by their place and words, the best of these by their
+embedding. Every step reads the ranker's own tables, so what counts for the score counts here, and
+the ranker has the last word on what is left.
+
+`members`, `m`: the columns and the local row of the member. Scores here are float32 and leave out
+what is equal for all leads.
+
+scope   what a scan is asked
+member  what the scan asks of the member again and again
+blocks  the best blocks, and the open leads in them
+rows    these leads by their own place and words
+lists   rows of the probed lists of embeddings, and the embedding's term
+terms   what more than one step works out
+best    the largest of many values
+scan    the order of the steps
+"""
+
+from recsvc.matching.lead_scan.scan import find_leads
+from recsvc.matching.lead_scan.scope import Depth, Scope
+
+__all__ = ["Depth", "Scope", "find_leads"]
