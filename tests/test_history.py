@@ -126,3 +126,16 @@ def test_a_log_without_events_forbids_nothing() -> None:
     history = History(base)
     assert len(history.seen_leads(1, "m1").base_rows) == 0
     assert len(history.seen_by(2, "l2").base_rows) == 0
+
+
+def test_the_last_wish_to_see_less_is_kept() -> None:
+    member, lead = np.array([1, 1, 0, 1], np.int32), np.array([-1, -1, 2, -1], np.int32)
+    kind = np.array([EventKind.SEE_LESS] * 3 + [EventKind.OPENED], np.uint8)
+    times = np.array([70, 50, 90, 99], np.int64)
+    base = group_events(member, lead, kind, np.zeros(4, np.uint8), times, lead, 3, 3)
+    assert base.asked_less_us.tolist() == [0, 70, 0]
+    history = History(base)
+    for event in (Event(EventKind.SEE_LESS, 5, "m"), Event(EventKind.SEE_LESS, 4, "m")):
+        history.add(event)
+    assert history.asked_less_us == {"m": 5}
+    assert history.by_member == {}

@@ -279,8 +279,9 @@ def test_see_less_and_ignored_pushes_lower_the_cap(snapshot: Snapshot) -> None:
     usual = Counter(p.member_id for p in plan_of(snapshot, roomy).pushes)
     name = usual.most_common(1)[0][0]
     assert usual[name] > 2
-    less = plan_of(snapshot, roomy, PushHistory(see_less={name: NOW_US - HOUR_US}))
-    assert Counter(p.member_id for p in less.pushes)[name] <= 1
+    snapshot.history.add(Event(EventKind.SEE_LESS, NOW_US - HOUR_US, name))
+    assert Counter(p.member_id for p in plan_of(snapshot, roomy).pushes)[name] <= 1
+    snapshot.history.asked_less_us.clear()
     for number in range(2):  # ten days ago, unanswered
         put(snapshot, Lead(f"old{number}", ago_us(12.0), state=LeadState.CLOSED))
     ignored = PushHistory(tuple(PastPush(name, f"old{i}", ago_us(10.0)) for i in range(2)))

@@ -46,6 +46,7 @@ class BaseHistory(NamedTuple):
     lead_start: I64  # [leads + 1] into the two arrays below
     by_lead_member: I32  # [f] base member row of the events that forbid the pair
     by_lead_verdict: U8  # [f]
+    asked_less_us: I64  # [members] last SEE_LESS without a lead, 0 never
 
 
 def group_events(
@@ -58,8 +59,11 @@ def group_events(
     member_count: int,
     lead_count: int,
 ) -> BaseHistory:
-    """A BaseHistory of n events (arrays of length n, lead -1 = none, dropped)."""
+    """A BaseHistory of n events (arrays of length n). Without a lead (-1) only SEE_LESS counts."""
     known = lead >= 0
+    asked = ~known & (kind == EventKind.SEE_LESS)
+    asked_less_us = np.zeros(member_count, np.int64)
+    np.maximum.at(asked_less_us, member[asked], time_us[asked])
     member, lead, kind = member[known], lead[known], kind[known]
     reason, time_us, slots = reason[known], time_us[known], slot[known].astype(np.uint8)
     order = np.argsort(member, kind="stable")
@@ -75,6 +79,7 @@ def group_events(
         _starts(lead[forbids], lead_count),
         member[forbids],
         _VERDICTS[kind[forbids]],
+        asked_less_us,
     )
 
 
@@ -129,10 +134,14 @@ class History:
     base: BaseHistory
     by_member: dict[str, list[Event]] = field(default_factory=lambda: defaultdict(list))
     by_lead: dict[str, dict[str, Verdict]] = field(default_factory=lambda: defaultdict(dict))
+    asked_less_us: dict[str, int] = field(default_factory=dict)
 
     def add(self, event: Event) -> None:
-        """Takes one later event in."""
+        """Takes one later event in; of those without a lead only SEE_LESS says something."""
         if not event.lead_id:
+            if event.kind is EventKind.SEE_LESS:
+                last_us = self.asked_less_us.get(event.member_id, 0)
+                self.asked_less_us[event.member_id] = max(last_us, event.time_us)
             return
         self.by_member[event.member_id].append(event)
         verdict = VERDICT_OF_KIND.get(event.kind)

@@ -56,10 +56,6 @@ def read_push_log(snapshot: Snapshot, history: PushHistory) -> PushLog:
     keys = pair_keys(events.member, events.lead)
     pushed = pushed[np.unique(keys[pushed], return_index=True)[1]]
     answers = ~np.isin(events.kind, [int(kind) for kind in EXPOSURES])
-    less = _latest(events, events.kind == EventKind.SEE_LESS)
-    for member_id, time_us in history.see_less.items():
-        row = snapshot.members.row(member_id)
-        less[row] = max(less.get(row, 0), time_us)
     busy = (events.kind == EventKind.DISMISSED) & (events.reason == DismissReason.BUSY)
     return PushLog(
         events.member[pushed],
@@ -68,8 +64,20 @@ def read_push_log(snapshot: Snapshot, history: PushHistory) -> PushLog:
         events.wave[pushed],
         np.isin(keys[pushed], keys[answers]),
         _latest(events, busy),
-        less,
+        _asked_less(snapshot),
     )
+
+
+def _asked_less(snapshot: Snapshot) -> dict[int, int]:
+    """Member row -> when they last asked for less of everything (SEE_LESS without a lead)."""
+    base_us = snapshot.history.base.asked_less_us
+    asked = np.flatnonzero(base_us)
+    rows = _current_rows(snapshot.members, asked)
+    less = dict(zip(rows.tolist(), base_us[asked].tolist(), strict=True))
+    for member_id, time_us in snapshot.history.asked_less_us.items():
+        row = snapshot.members.row(member_id)
+        less[row] = max(less.get(row, 0), time_us)
+    return less
 
 
 def waves_done(log: PushLog, lead_count: int) -> tuple[I16, I64]:

@@ -24,13 +24,11 @@ class PushHistory(Struct, frozen=True):
 
     `pushes` are those the log may not hold yet (in the outbox, or delivered a moment ago); one that
     is in the log, too, counts once. A lead in `claimed` is in somebody's hands: it gets no pushes.
-    `see_less` are the times at which members asked for less of everything; `paused` names members
-    (id -> until when) and organizations that get nothing now.
+    `paused` names members (id -> until when) and organizations that get nothing now.
     """
 
     pushes: tuple[PastPush, ...] = ()
     claimed: frozenset[str] = frozenset()
-    see_less: dict[str, int] = field(default_factory=dict)
     paused_members: dict[str, int] = field(default_factory=dict)
     paused_organizations: frozenset[str] = frozenset()
 

@@ -180,7 +180,9 @@ class ParticipationEvent(_message.Message):
     dismiss_reason: Global___DismissReason.ValueType
     """DISMISSED: why."""
     topic: _builtins.str
-    """SEE_LESS without `lead`: the topic to see less of, for the log; at most 100 characters."""
+    """SEE_LESS without `lead`: the topic to see less of, for the log; at most 100 characters. Whatever
+    the topic, such a member is planned at most one push a week for 30 days (see `recsvc push`).
+    """
     @_builtins.property
     def event_time(self) -> _timestamp_pb2.Timestamp:
         """When; not older than 7 days (EVENT_TOO_OLD) nor more than five minutes ahead."""
