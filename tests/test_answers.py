@@ -13,8 +13,9 @@ from features.entities import Event, EventKind
 from recsvc.model.answers import Answer, add_answer, answer_of
 from recsvc.model.arrays import LeadColumns, MemberColumns, Widths, empty_leads, empty_members
 from recsvc.model.history import Met
+from recsvc.model.one_sided_terms import member_features
 from recsvc.model.snapshot import Snapshot
-from recsvc.model.terms import INDEX, TermContext, member_features
+from recsvc.model.terms import INDEX, TermContext
 
 CONTEXT: TermContext = tiny_state().context._replace(base_logit=-2.0)
 

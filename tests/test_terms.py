@@ -12,6 +12,8 @@ from support.worlds import NOW_US, random_pairs, tiny_dataset, tiny_state
 from features.entities import Lead, Member
 from features.willingness import SLOTS
 from recsvc.model.arrays import F32, LeadColumns, MemberColumns, Widths, empty_leads, empty_members
+from recsvc.model.one_sided_terms import lead_features, member_features
+from recsvc.model.pair_terms import nearest_place_km, pair_features
 from recsvc.model.terms import (
     FEATURE_COUNT,
     FEATURE_NAMES,
@@ -20,10 +22,6 @@ from recsvc.model.terms import (
     OF_LEAD,
     OF_MEMBER,
     TermContext,
-    lead_features,
-    member_features,
-    nearest_place_km,
-    pair_features,
 )
 from training.examples import features_of
 from training.state import State

@@ -11,7 +11,7 @@ import numpy as np
 from features.entities import EventKind
 from features.events import EventLog
 from recsvc.model.arrays import F32, I32, I64
-from recsvc.model.terms import pair_features
+from recsvc.model.pair_terms import pair_features
 from training.config import ExampleConfig
 from training.exposures import Pairs
 from training.state import State, sample_rows

@@ -12,7 +12,7 @@ from scipy.special import expit
 
 from features.willingness import Answers, Willingness
 from recsvc.model.arrays import F32, I64, LeadColumns
-from recsvc.model.terms import MICROSECONDS_PER_MONTH
+from recsvc.model.one_sided_terms import MICROSECONDS_PER_MONTH
 from training.config import AnswerConfig
 
 MOST_TOPICS = 5_000

@@ -16,8 +16,9 @@ from recsvc.model.additive import AdditiveModel, add_table_values
 from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
 from recsvc.model.index import VectorIndex, exact_search
+from recsvc.model.one_sided_terms import lead_features, member_features
 from recsvc.model.scan_tables import table_slope
-from recsvc.model.terms import OF_LEAD, OF_MEMBER, lead_features, member_features
+from recsvc.model.terms import OF_LEAD, OF_MEMBER
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,9 @@ from features.extract import FeatureSpace
 from features.location import member_places
 from recsvc.matching.queries import Reason, Term
 from recsvc.model.arrays import F32, I32, LeadColumns, MemberColumns
+from recsvc.model.pair_terms import nearest_place
 from recsvc.model.snapshot import Snapshot
-from recsvc.model.terms import FEATURES, INDEX, nearest_place
+from recsvc.model.terms import FEATURES, INDEX
 from recsvc.model.verdicts import Verdict
 from recsvc.store.codec import decode_entity
 

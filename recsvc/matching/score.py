@@ -9,8 +9,9 @@ import numpy as np
 from recsvc.model.additive import additive_terms
 from recsvc.model.arrays import F32, I32, I64, LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
+from recsvc.model.pair_terms import pair_features
 from recsvc.model.segments import Table
-from recsvc.model.terms import FEATURE_COUNT, pair_features
+from recsvc.model.terms import FEATURE_COUNT
 
 
 class Scored(NamedTuple):

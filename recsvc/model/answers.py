@@ -2,7 +2,7 @@
 
 An answer is a pair that was pushed or shown and whose outcome is known. Training takes in a whole
 log of them (`training.answers`) and finds the best values; the service adds one at a time and reads
-the values one Newton step further (`recsvc.model.terms`).
+the values one Newton step further (`recsvc.model.one_sided_terms`).
 """
 
 from __future__ import annotations

@@ -15,8 +15,9 @@ from features.entities import LeadState
 from recsvc.model.additive import AdditiveModel, table_value
 from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns
 from recsvc.model.blocks import LeadBlocks
+from recsvc.model.one_sided_terms import of_lead
 from recsvc.model.segments import Table
-from recsvc.model.terms import FEATURE_COUNT, OF_LEAD, TermContext, of_lead
+from recsvc.model.terms import FEATURE_COUNT, OF_LEAD, TermContext
 
 CLOCK_AHEAD_US = 300_000_000
 """A platform's clock may be so far ahead of ours: what it says happened just now has happened."""
