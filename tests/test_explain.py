@@ -19,14 +19,12 @@ from recsvc.matching.explain import (
     SAME_FOR_LEAD,
     SAME_FOR_MEMBER,
     VERDICT_TEXTS,
-    Pair,
-    distance_km,
     group_weights,
-    member_record,
     reasons_of,
     terms_of,
 )
 from recsvc.matching.score import score_pairs
+from recsvc.matching.scored_pair import Pair, distance_km, member_record
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.terms import FEATURE_COUNT, INDEX
 from recsvc.model.verdicts import Verdict

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from recsvc.matching.diversify import Slate, diversify
-from recsvc.matching.explain import Pair, distance_km, reasons_of, terms_of
+from recsvc.matching.explain import reasons_of, terms_of
 from recsvc.matching.lead_filter import Filtered
 from recsvc.matching.masks import Masked
 from recsvc.matching.queries import Item, ListQuery, ServingMode
 from recsvc.matching.score import Scored
+from recsvc.matching.scored_pair import Pair, distance_km
 from recsvc.model.arrays import F32, I64, LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
 from recsvc.model.segments import Table

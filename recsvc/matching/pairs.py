@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from recsvc.matching import explain
 from recsvc.matching.candidates import CandidateConfig
+from recsvc.matching.explain import reasons_of, terms_of
 from recsvc.matching.filters import Eligibility
 from recsvc.matching.masks import Masked, mask_leads, pair_verdicts
 from recsvc.matching.queries import PairExplanation, PairScores
 from recsvc.matching.retrieve import lead_candidates
 from recsvc.matching.score import score_pairs
+from recsvc.matching.scored_pair import Pair, distance_km, member_record
 from recsvc.matching.standing import all_verdicts
 from recsvc.model.arrays import I64
 from recsvc.model.snapshot import Snapshot
@@ -54,10 +55,8 @@ def explain_pair(
     scored = score_pairs(bundle, snapshot.members, one[0], snapshot.leads, one[1], when_us)
     members, local = snapshot.members.locate(member_row)
     leads, lead_local = snapshot.leads.locate(lead_row)
-    member = explain.member_record(snapshot, member_row)
-    pair = explain.Pair(
-        members, local, leads, lead_local, scored.features[0], scored.terms[0], member
-    )
+    member = member_record(snapshot, member_row)
+    pair = Pair(members, local, leads, lead_local, scored.features[0], scored.terms[0], member)
     probability = bundle.calibration.probability(scored.scores)
     rank = None
     if not verdicts:
@@ -69,9 +68,9 @@ def explain_pair(
         score=float(scored.scores[0]),
         claim_probability=None if probability is None else float(probability[0]),
         baseline=float(bundle.ranker.intercept),
-        reasons=explain.reasons_of(pair, bundle.space),
-        terms=explain.terms_of(pair),
-        distance_km=explain.distance_km(pair),
+        reasons=reasons_of(pair, bundle.space),
+        terms=terms_of(pair),
+        distance_km=distance_km(pair),
     )
 
 

@@ -15,14 +15,7 @@ import numpy as np
 from features.entities import Lead
 from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
 from recsvc.matching.candidates import CandidateConfig
-from recsvc.matching.explain import (
-    SAME_FOR_LEAD,
-    SAME_FOR_MEMBER,
-    Middles,
-    Pair,
-    member_record,
-    place_kinds,
-)
+from recsvc.matching.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER
 from recsvc.matching.lead_filter import Filtered, filter_leads
 from recsvc.matching.masks import Masked, mask_leads, mask_members
 from recsvc.matching.modes import lead_mode, member_mode
@@ -39,6 +32,7 @@ from recsvc.matching.queries import (
 from recsvc.matching.resolve import resolve
 from recsvc.matching.retrieve import lead_candidates, listed_leads, member_candidates
 from recsvc.matching.score import score_leads, score_pairs
+from recsvc.matching.scored_pair import Middles, Pair, member_record, place_kinds
 from recsvc.model.arrays import LeadColumns
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from recsvc.matching import explain
+from recsvc.matching.explain import reasons_of, terms_of
 from recsvc.matching.filters import Eligibility
 from recsvc.matching.masks import mask_members
 from recsvc.matching.modes import member_mode
 from recsvc.matching.queries import Reason, ServingMode, Term
 from recsvc.matching.score import score_pairs
+from recsvc.matching.scored_pair import Pair, member_record
 from recsvc.model.snapshot import Snapshot
 
 
@@ -39,22 +40,22 @@ def why_pairs(snapshot: Snapshot, pairs: Sequence[tuple[str, str]], now_us: int)
     found = []
     for at, (member_row, lead_row) in enumerate(zip(members.tolist(), leads.tolist(), strict=True)):
         columns, local = snapshot.members.locate(member_row)
-        pair = explain.Pair(
+        pair = Pair(
             columns,
             local,
             *snapshot.leads.locate(lead_row),
             scored.features[at],
             scored.terms[at],
-            explain.member_record(snapshot, member_row),
+            member_record(snapshot, member_row),
         )
         found.append(
             Why(
                 float(scored.scores[at]),
                 None if probabilities is None else float(probabilities[at]),
                 float(bundle.ranker.intercept),
-                explain.terms_of(pair),
-                explain.reasons_of(pair, bundle.space),
-                explain.reasons_of(replace(pair, you="您"), bundle.space),
+                terms_of(pair),
+                reasons_of(pair, bundle.space),
+                reasons_of(replace(pair, you="您"), bundle.space),
                 member_mode(columns, local),
             )
         )
