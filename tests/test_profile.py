@@ -25,8 +25,8 @@ from support.worlds import (
 )
 
 from features.entities import EventKind
+from recsvc.matching.event_updates import add_events
 from recsvc.matching.profile import fold_profile, half_life, pair_strength
-from recsvc.matching.updates import add_events
 from recsvc.model.bundle import Bundle, InterestRule, Manifest
 from recsvc.model.snapshot import Snapshot
 from training.embeddings import Embedding
