@@ -165,7 +165,7 @@ async def test_changes_of_a_later_version_are_passed_over(valkey: EmbeddedValkey
     async with RedisStore(valkey.url) as store, Redis.from_url(valkey.url) as raw:
         await store.open_tenant("t", 1)
         changes = BucketKeys.of("t", 0).changes
-        await raw.xadd(changes, {"k": "claim", "i": "x", "d": "{}"})
+        await raw.xadd(changes, {"k": "of-a-later-version", "i": "x", "d": "{}"})
         revision = await store.put_leads("t", [Lead("L1")])
         async with aclosing(store.changes("t", NOTHING)) as batches:
             batch = await anext(batches)

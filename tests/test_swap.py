@@ -113,11 +113,9 @@ async def test_failures_and_models_that_were_gone_are_noticed() -> None:
 
 def test_models_that_cannot_be_told_apart_are_refused(tmp_path: Path) -> None:
     base = tiny_bundle("base")
-    none = {
-        name: np.zeros_like(getattr(base.ranker, name))
-        for name in ("values", "slope_below", "slope_above")
-    }
-    flat = replace(base, ranker=base.ranker._replace(**none))
+    members = base.members._replace(vector=np.zeros_like(base.members.vector))
+    leads = base.leads._replace(vector=np.zeros_like(base.leads.vector))
+    flat = replace(base, members=members, leads=leads)
     with pytest.raises(SwapError, match="of the models rank differently"):
         SwapTest(tmp_path, flat, bundles=3).prepare()
 
