@@ -12,7 +12,7 @@ from service import PARENT, refused, serving
 
 from recsvc.config import load_settings
 from recsvc.errors import ConfigError
-from recsvc.serving.server import server_credentials
+from recsvc.serving.grpc_server import server_credentials
 from recsvc.v1 import catalog_pb2, catalog_pb2_grpc
 from recsvc.v1 import resources_pb2 as res
 

@@ -1,0 +1,131 @@
+"""The gRPC server of a worker: services, interceptors, TLS, health, reflection."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import grpc
+from grpc_health.v1 import health, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection
+from structlog.typing import FilteringBoundLogger
+
+from recsvc.errors import ConfigError
+from recsvc.serving.interceptors import Authenticator, ServiceInterceptor
+from recsvc.serving.metrics import Metrics
+from recsvc.serving.servicers.catalog import CatalogServicer
+from recsvc.serving.servicers.claim import ClaimServicer
+from recsvc.serving.servicers.model import ModelServicer
+from recsvc.serving.servicers.participation import ParticipationServicer
+from recsvc.serving.servicers.push import PushServicer
+from recsvc.serving.servicers.recommendation import RecommendationServicer
+from recsvc.serving.servicers.shared import Service
+from recsvc.serving.tracing import tracing_interceptor
+from recsvc.settings import Settings, Tls
+from recsvc.v1 import (
+    catalog_pb2,
+    catalog_pb2_grpc,
+    claim_pb2,
+    claim_pb2_grpc,
+    model_pb2,
+    model_pb2_grpc,
+    participation_pb2,
+    participation_pb2_grpc,
+    push_pb2,
+    push_pb2_grpc,
+    recommendation_pb2,
+    recommendation_pb2_grpc,
+)
+
+RANKING = recommendation_pb2.DESCRIPTOR.services_by_name["RecommendationService"].full_name
+"""The service that answers only while a model is live."""
+ALWAYS = tuple(
+    file.services_by_name[name].full_name
+    for file, name in (
+        (catalog_pb2.DESCRIPTOR, "CatalogService"),
+        (participation_pb2.DESCRIPTOR, "ParticipationService"),
+        (claim_pb2.DESCRIPTOR, "ClaimService"),
+        (push_pb2.DESCRIPTOR, "PushService"),
+        (model_pb2.DESCRIPTOR, "ModelService"),
+    )
+)
+"""Services that answer from the start."""
+
+
+def build_server(
+    settings: Settings,
+    service: Service,
+    health_servicer: health_pb2_grpc.HealthServicer,
+    metrics: Metrics,
+    log: FilteringBoundLogger,
+) -> grpc.aio.Server:
+    """The server of all services; it listens nowhere yet."""
+    guard = ServiceInterceptor(
+        Authenticator(settings.tokens, settings.tenants),
+        metrics,
+        log,
+        settings.max_in_flight,
+    )
+    interceptors: list[Any] = [*tracing_interceptor(settings.tracing), guard]
+    server = grpc.aio.server(
+        interceptors=interceptors,
+        options=(
+            ("grpc.so_reuseport", 1),
+            ("grpc.max_receive_message_length", settings.max_receive_bytes),
+            ("grpc.max_send_message_length", -1),
+            # What waits inside gRPC is not seen by the guard: beyond this, it waits at the
+            # caller, whose deadline ends it.
+            ("grpc.max_concurrent_streams", 2 * settings.max_in_flight),
+            ("grpc.keepalive_permit_without_calls", 1),
+            ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
+        ),
+    )
+    _add_services(server, service)
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    if settings.reflection:
+        names = (RANKING, *ALWAYS, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        reflection.enable_server_reflection(names, server)
+    return server
+
+
+def _add_services(server: grpc.aio.Server, service: Service) -> None:
+    catalog_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(service), server)
+    recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server(
+        RecommendationServicer(service), server
+    )
+    participation_pb2_grpc.add_ParticipationServiceServicer_to_server(
+        ParticipationServicer(service), server
+    )
+    claim_pb2_grpc.add_ClaimServiceServicer_to_server(ClaimServicer(service), server)
+    push_pb2_grpc.add_PushServiceServicer_to_server(PushServicer(service), server)
+    model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(service), server)
+
+
+def listen(server: grpc.aio.Server, address: str, tls: Tls) -> int:
+    """The port the server got at `address`; raises ConfigError when it cannot listen there."""
+    credentials = server_credentials(tls)
+    try:
+        if credentials is None:
+            return server.add_insecure_port(address)
+        return server.add_secure_port(address, credentials)
+    except RuntimeError as error:
+        raise ConfigError(f"cannot listen on {address}: {error}") from error
+
+
+def server_credentials(tls: Tls) -> grpc.ServerCredentials | None:
+    """Credentials of the configured files; None for plain text."""
+    if tls.certificate is None or tls.key is None:
+        return None
+    roots = None if tls.client_ca is None else _read(tls.client_ca)
+    return grpc.ssl_server_credentials(
+        [(_read(tls.key), _read(tls.certificate))],
+        root_certificates=roots,
+        require_client_auth=roots is not None,
+    )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
