@@ -23,7 +23,8 @@ from training.config import TrainingConfig
 from training.exposures import Pairs
 from training.learn import Learned
 from training.logs import DataSet, write_dataset
-from training.nightly import REVISION_FILE, Lesson, Training
+from training.manifest import REVISION_FILE
+from training.nightly import Lesson, Training
 from training.report import TrainingReport
 from training.state import State
 

@@ -6,26 +6,22 @@ came later, and on all of it, to serve.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
-import msgspec
 import numpy as np
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 from features.entities import EventKind
-from features.errors import DataError
 from features.events import EventLog
 from features.interest import event_weights
 from recsvc.matching.profile import half_life
-from recsvc.model.bundle import Bundle, Manifest
+from recsvc.model.bundle import Bundle
 from recsvc.model.registry import ModelRegistry
 from recsvc.model.terms import FEATURES, INDEX
 from training.assemble_bundle import assemble_bundle
@@ -48,6 +44,7 @@ from training.exposures import KNOWN_WEIGHT, Pairs, exposed_pairs, weights_of
 from training.gate import gate_checks
 from training.learn import Learned, learn_ranker, pushes, teach_mask
 from training.logs import DataSet, read_dataset
+from training.manifest import manifest_of, published_metrics, revision_of, with_metrics
 from training.report import TrainingReport
 from training.split import split_log
 from training.state import (
@@ -95,12 +92,12 @@ class Training:
         """
         registry = ModelRegistry(models, self.report.tenant)
         with self._stage("read"):
-            revision = _revision(folder)
+            revision = revision_of(folder)
             data = read_dataset(folder, rejects_folder=rejects)
         bundle, evaluation = self.train(data, revision)
         with self._stage("gate"):
             config = self.config
-            previous = _published_metrics(registry)
+            previous = published_metrics(registry)
             checks = gate_checks(evaluation, bundle, previous, config.gate, config.seed)
             self.report.checks = checks
         failed = [check.name for check in checks if not check.passed]
@@ -108,7 +105,7 @@ class Training:
             self.report.why_not = f"the gate failed: {', '.join(failed)}"
             return self.report
         with self._stage("publish"):
-            registry.publish(_with_metrics(bundle, self.report))
+            registry.publish(with_metrics(bundle, self.report))
         self.report.published = True
         return self.report
 
@@ -136,7 +133,7 @@ class Training:
                     early,
                     learned.ranker,
                     learned.calibration,
-                    self._manifest(catalog, early, ""),
+                    manifest_of(catalog, early, config, report.tenant),
                 )
                 evaluation = self._judge(trial, early, lesson, lesson.pairs.select(~teach))
             with self._stage("final state"):
@@ -149,7 +146,7 @@ class Training:
         )
         report.ranker_pairs = learned.pair_count
         report.calibrated = len(learned.calibration.scores) > 0
-        manifest = self._manifest(catalog, final, revision)
+        manifest = manifest_of(catalog, final, config, report.tenant, revision)
         report.model_id = manifest.model_id
         bundle = assemble_bundle(catalog, final, learned.ranker, learned.calibration, manifest)
         return bundle, evaluation
@@ -206,68 +203,9 @@ class Training:
             return evaluate_authors(trial, pairs, self.config.gate, self.config.seed)
         return evaluate_choices(trial, early, pairs, self.config.gate, self.config.seed)
 
-    def _manifest(self, catalog: Catalog, state: State, revision: str) -> Manifest:
-        events = catalog.data.events
-        window = (int(events.time_us[0]), int(events.time_us[-1])) if len(events) else (0, 0)
-        now = datetime.now(UTC)
-        print_ = hashlib.sha256(
-            f"{self.config.hash} {catalog.space.version} {len(events)} {window}".encode()
-        ).hexdigest()
-        return Manifest(
-            model_id=f"{now:%Y%m%dt%H%M%S%f}"[:-3] + f"-{print_[:6]}",
-            tenant=self.report.tenant,
-            create_time=now.isoformat(timespec="milliseconds"),
-            training_window=(_iso(window[0]), _iso(window[1])),
-            revision=revision,
-            member_count=catalog.shape[0],
-            lead_count=catalog.shape[1],
-            event_count=len(events),
-            vector_width=state.embedding.dimensions_count,
-            text_width=catalog.space.text.dimensions,
-            feature_space_version=catalog.space.version,
-            config_hash=self.config.hash,
-            interest=state.interest,
-            embedding=state.embedding.name,
-        )
-
     @contextmanager
     def _stage(self, name: str) -> Iterator[None]:
         self._progress(name)
         begin = time.perf_counter()
         yield
         self.report.seconds[name] = time.perf_counter() - begin
-
-
-REVISION_FILE = "revision.json"
-
-
-def _revision(folder: Path) -> str:
-    """The store's revision an exported data set was taken at; empty for other data sets."""
-    path = folder / REVISION_FILE
-    if not path.is_file():
-        return ""
-    try:
-        return str(msgspec.json.decode(path.read_bytes(), type=dict[str, str])["revision"])
-    except (msgspec.MsgspecError, KeyError) as error:
-        raise DataError(f"{path}: {error}; export the data set again, or delete it") from error
-
-
-def _published_metrics(registry: ModelRegistry) -> dict[str, Any] | None:
-    """The metrics of the bundle published last; None when there is none to compare with."""
-    published = registry.published()
-    for model in registry.models():
-        if model.model_id == published and model.manifest is not None:
-            return model.manifest.metrics
-    return None
-
-
-def _with_metrics(bundle: Bundle, report: TrainingReport) -> Bundle:
-    told = report.as_json()
-    metrics = {key: told[key] for key in ("primary", "figures", "checks", "calibrated")}
-    return replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, metrics=metrics))
-
-
-def _iso(time_us: int) -> str:
-    if not time_us:
-        return ""
-    return datetime.fromtimestamp(time_us / 1e6, UTC).isoformat(timespec="seconds")
