@@ -168,7 +168,7 @@ def _lead_columns(catalog: Catalog, embedding: Embedding, widths: Widths) -> Lea
 
 
 def _count(events: EventLog, members: MemberColumns, leads: LeadColumns) -> None:
-    """Exposures and claims count once a pair, other events each time, as `updates.py` does."""
+    """Exposures and claims count once a pair, other events each time, as `event_updates` does."""
     known = events.lead >= 0
     pair = events.member.astype(np.int64) * len(leads.alive) + events.lead
     shown = np.unique(pair[known & np.isin(events.kind, SHOWN)])
