@@ -1,4 +1,8 @@
-"""All features of pairs: what member and lead have in common, and what each brings by itself."""
+"""All features of pairs: what member and lead have in common, and what each brings by itself.
+
+Numba's cache does not see an edit of `one_sided_terms`, which is compiled into `pair_features`:
+delete the `*.nbi` files under the tree after one.
+"""
 
 from __future__ import annotations
 

@@ -16,6 +16,9 @@ lists   rows of the probed lists of embeddings, and the embedding's term
 terms   what more than one step works out
 best    the largest of many values
 scan    the order of the steps
+
+Numba's cache looks at a kernel's own file, not at those of the kernels it calls: after an edit of a
+step delete the `*.nbi` files under the tree, or the old code of the step goes on running.
 """
 
 from recsvc.matching.lead_scan.scan import find_leads
