@@ -19,6 +19,12 @@ $(VENV)/.encoder: $(VENV)/.ready constraints-encoder.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints-encoder.txt
 	touch $@
 
+# Numba's cache knows when a kernel's own file changes, but not when that of a kernel it calls does.
+KERNELS := $(shell grep -rl njit --include='*.py' features recsvc training benchmarks)
+$(VENV)/.kernels: $(KERNELS) | $(VENV)/.ready
+	find features recsvc training benchmarks -name '*.nb[ic]' -delete
+	touch $@
+
 # The main job end to end; DATA=folder runs it on any data set, without it a small simulated province is made.
 demo: setup
 	$(BIN)/recsvc demo $(if $(DATA),--data $(DATA))

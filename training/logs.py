@@ -1,4 +1,4 @@
-"""Reads a data set (DESIGN section 2): members, leads, organizations, conflicts, events.
+"""Reads a data set: members, leads, organizations, conflicts, events.
 
 `read_dataset` gives all of it for training; `iter_members` and its siblings stream one table for
 an import; `write_dataset` writes the same layout.

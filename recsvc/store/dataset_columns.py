@@ -1,4 +1,4 @@
-"""Entities as Arrow columns in the data-set layout (DESIGN section 2).
+"""Entities as Arrow columns in the data-set layout.
 
 Columns follow from the entities' fields: a field `create_time_us` is the column `create_time`.
 """

@@ -1,4 +1,4 @@
-"""Writes what the store and the archive hold as a data set (DESIGN section 2), for training."""
+"""Writes what the store and the archive hold as a data set, for training."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The five tables of a data set and their columns (DESIGN section 2), in one place.
+"""The five tables of a data set and their columns, in one place.
 
 Columns are named as in the files; an entity's field has the same name, except that times carry
 their unit (`create_time` in a file, `create_time_us` in an entity).
