@@ -7,7 +7,7 @@ CODE := features recsvc training benchmarks tests
 .PHONY: setup demo test test-slow coverage format gen lock clean
 
 # ENCODER=1 (with any target) installs the sentence encoder, too: 90 MB, for `recsvc train --encoder`.
-setup: $(VENV)/.ready $(if $(ENCODER),$(VENV)/.encoder)
+setup: $(VENV)/.kernels $(if $(ENCODER),$(VENV)/.encoder)
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
