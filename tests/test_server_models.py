@@ -91,6 +91,7 @@ async def test_a_swap_under_load_fails_nothing_and_mixes_nothing(tmp_path: Path)
             await service.until_live(f"v{number}")
         done.set()
         await asyncio.gather(*askers)
+        seen.append((await service.recommendation.RecommendLeads(ANY_LIST)).model_version)
         assert [m for i, m in enumerate(seen) if i == 0 or m not in seen[:i]] == [
             "v0", "v1", "v2", "v3"
         ]  # fmt: skip
