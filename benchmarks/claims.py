@@ -20,6 +20,7 @@ import numpy as np
 import typer
 from rich.table import Table
 
+from benchmarks.options import JsonFile, Workers
 from benchmarks.serving import ServiceProcess
 from benchmarks.small_model import TENANT, small_bundle
 from benchmarks.verdict import conclude, count_bar, make_console, scratch_folder
@@ -205,11 +206,9 @@ async def _held(address: str, revision: str) -> AsyncGenerator[tuple[str, int], 
 def claims(
     leads: Annotated[int, typer.Option(min=1, help="Leads to be claimed.")] = 100,
     members: Annotated[int, typer.Option(min=10, help="Members who claim each of them.")] = 100,
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 4,
+    workers: Workers = 4,
     seed: Annotated[int, typer.Option(min=0, help="Of capacities and order.")] = 0,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for the figures as JSON.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Every member claims every lead at the same time; exactly the capacity must be granted.
 

@@ -23,6 +23,7 @@ import typer
 from benchmarks.crash_ledger import Fault, Ledger
 from benchmarks.crash_report import CrashReport
 from benchmarks.crash_writers import Subjects, Writer, read_back, read_stream, send_again
+from benchmarks.options import JsonFile, Seed, Workers
 from benchmarks.serving import Ready, ServiceProcess, ServingError
 from benchmarks.small_model import TENANT, small_bundle
 from benchmarks.verdict import conclude, count_bar, make_console, scratch_folder
@@ -194,11 +195,9 @@ class CrashTest:
 @app.command("crash")
 def crash(
     kills: Annotated[int, typer.Option(min=1, help="How often everything is killed.")] = 200,
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
-    seed: Annotated[int, typer.Option(min=0, help="Of the model and of the plan.")] = 0,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for the figures as JSON.")
-    ] = None,
+    workers: Workers = 2,
+    seed: Seed = 0,
+    json_file: JsonFile = None,
 ) -> None:
     """Kills the service in the middle of writes, starts it again, and looks for what is missing.
 

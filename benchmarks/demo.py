@@ -12,6 +12,7 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from benchmarks.demo_run import Demo
+from benchmarks.options import Workers
 
 _PLAIN_WIDTH = 140
 """Columns when the output is no terminal: tables with Chinese reasons need room."""
@@ -26,7 +27,7 @@ def demo(
         typer.Option(help="Citizens' messages to match; default: citizen_messages beside DATA."),
     ] = None,
     keep: Annotated[bool, typer.Option("--keep", help="Keep the folder with everything.")] = False,
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    workers: Workers = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of the province and of training.")] = 1,
 ) -> None:
     """Show the main job end to end: train, serve, recommend, match, explain, learn of changes.

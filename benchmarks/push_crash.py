@@ -11,18 +11,17 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import typer
 
+from benchmarks.options import JsonFile, Kills, Seed, Workers
 from benchmarks.push_consumer import read_ledgers
 from benchmarks.push_crash_report import PushCrashReport
 from benchmarks.serving import ServiceProcess
@@ -33,6 +32,7 @@ from recsvc.client import AsyncClient
 from recsvc.errors import AlreadyClaimedError, ServiceError
 from recsvc.model.bundle import Bundle
 from recsvc.model.registry import ModelRegistry
+from recsvc.serving.ports import reserve_port
 from recsvc.store.changes import changes_between
 from recsvc.store.codec import decode_event
 from recsvc.store.embedded import EmbeddedValkey
@@ -74,7 +74,8 @@ class PushCrashTest:
         ]
         self._members = [f"crash-member-{i}" for i in range(MEMBERS)]
         self._rng = np.random.default_rng(seed)
-        self._address = f"127.0.0.1:{_free_port()}"
+        kept, self._address = reserve_port("127.0.0.1", 0)
+        kept.close()
         settings = {
             "PORT": self._address.rpartition(":")[2],
             "PUSH_CONFIG": str((folder / "push.toml").resolve()),
@@ -245,21 +246,12 @@ def _kill(process_id: int) -> None:
         os.kill(process_id, signal.SIGKILL)
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
 @app.command("push-crash")
 def push_crash(
-    kills: Annotated[int, typer.Option(min=1, help="How often something is killed.")] = 200,
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
-    seed: Annotated[int, typer.Option(min=0, help="Of the model and of the plan.")] = 0,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for the figures as JSON.")
-    ] = None,
+    kills: Kills = 200,
+    workers: Workers = 2,
+    seed: Seed = 0,
+    json_file: JsonFile = None,
 ) -> None:
     """Kills workers, store, consumers and everything while pushes are planned, sent and claimed.
 

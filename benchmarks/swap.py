@@ -19,6 +19,7 @@ from typing import Annotated
 import msgspec
 import typer
 
+from benchmarks.options import JsonFile, Workers
 from benchmarks.serving import ServiceProcess
 from benchmarks.small_model import TENANT, small_bundle, variant
 from benchmarks.swap_answers import Expected, expected_answers
@@ -187,11 +188,9 @@ async def _count(load: Load, on_count: Callable[[int], None]) -> None:
 def swap(
     requests: Annotated[int, typer.Option(min=100, help="At least so many requests.")] = 10_000,
     bundles: Annotated[int, typer.Option(min=3, help="Models published meanwhile.")] = 10,
-    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+    workers: Workers = 2,
     seed: Annotated[int, typer.Option(min=0, help="Of the models and the questions.")] = 0,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for the figures as JSON.")
-    ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Publishes models while many callers ask, and compares every reply with its model's answer.
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -24,6 +23,7 @@ from benchmarks.hotpath.serve import stepping
 from benchmarks.hotpath.vector_exam import Exam
 from benchmarks.hotpath.worlds import PROVINCE, QUICK, SEED, Step, open_world
 from benchmarks.musts import Figure
+from benchmarks.options import Check, JsonFile, PageFile
 from benchmarks.verdict import make_console, scratch_folder
 from recsvc.matching.candidates import CandidateConfig, lead_query
 from recsvc.matching.pipeline import Pipeline, now_us
@@ -52,13 +52,9 @@ def index(
         int, typer.Option(help="Leads of the larger world; 0 leaves it out.")
     ] = 1_000_000,
     quick: Annotated[bool, typer.Option("--quick", help="A small world, a minute.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Exit with 1 when a must fails.")] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for the figures as JSON.")
-    ] = None,
-    page_file: Annotated[
-        Path | None, typer.Option("--report", help="File for tables and plots as HTML.")
-    ] = None,
+    check: Check = False,
+    json_file: JsonFile = None,
+    page_file: PageFile = None,
 ) -> None:
     """Measures every index kind and knob, and lists for all members beside a flat batch search.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from benchmarks.hotpath.outcome import Outcome, finish
 from benchmarks.hotpath.serve_parts import PARTS, QUICK_PARTS, Part, Plan
 from benchmarks.hotpath.worlds import PROVINCE, QUICK, Step, open_world
+from benchmarks.options import Check, JsonFile, PageFile
 from benchmarks.verdict import make_console, scratch_folder
 
 app = typer.Typer(help="How fast leads and members are ranked over the wire.")
@@ -38,13 +38,9 @@ def serve(
     quick: Annotated[
         bool, typer.Option("--quick", help="A small world, a minute: does it work at all?")
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Exit with 1 when a must fails.")] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for the figures as JSON.")
-    ] = None,
-    page_file: Annotated[
-        Path | None, typer.Option("--report", help="File for tables and plots as HTML.")
-    ] = None,
+    check: Check = False,
+    json_file: JsonFile = None,
+    page_file: PageFile = None,
 ) -> None:
     """Measures ranking over gRPC beside an empty handler that returns replies of the same size.
 

@@ -19,6 +19,7 @@ from benchmarks.hotpath.rounds import Spread
 from benchmarks.hotpath.serve import stepping
 from benchmarks.hotpath.worlds import PROVINCE, QUICK, TENANT, Step, open_world
 from benchmarks.musts import Figure
+from benchmarks.options import Check, JsonFile, PageFile
 from benchmarks.serving import ServingError
 from benchmarks.verdict import make_console, scratch_folder
 from training.cli import NOT_PUBLISHED
@@ -33,13 +34,9 @@ def train(
     rounds: Annotated[int, typer.Option(min=1, help="Interleaved rounds.")] = 5,
     threads: Annotated[int, typer.Option(min=1, help="Of both.")] = TrainingConfig().threads,
     quick: Annotated[bool, typer.Option("--quick", help="A small world, a minute.")] = False,
-    check: Annotated[bool, typer.Option("--check", help="Exit with 1 when a must fails.")] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for the figures as JSON.")
-    ] = None,
-    page_file: Annotated[
-        Path | None, typer.Option("--report", help="File for tables and plots as HTML.")
-    ] = None,
+    check: Check = False,
+    json_file: JsonFile = None,
+    page_file: PageFile = None,
 ) -> None:
     """Runs `recsvc train` on the world's data set, and implicit's ALS on what it makes of the log.
 

@@ -18,6 +18,7 @@ from rich.table import Table
 from benchmarks.claims import measure_claims
 from benchmarks.hotpath.worlds import PROVINCE, QUICK, open_world
 from benchmarks.musts import Figure, as_json, failing, judge, read_limits
+from benchmarks.options import Check, JsonFile
 from benchmarks.province.config import ProvinceConfig
 from benchmarks.push.command import SMALL, read_arms, simulated
 from benchmarks.push.compare import Comparison
@@ -90,10 +91,8 @@ def push(
     quick: Annotated[
         bool, typer.Option("--quick", help="Small worlds, two minutes: does it work at all?")
     ] = False,
-    check: Annotated[bool, typer.Option("--check", help="Exit with 1 when a must fails.")] = False,
-    json_file: Annotated[
-        Path | None, typer.Option("--json", help="File for the figures as JSON.")
-    ] = None,
+    check: Check = False,
+    json_file: JsonFile = None,
 ) -> None:
     """Measures planning at province size and its growth, plays policies, and claims at once.
 

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from benchmarks.options import Check
 from benchmarks.quality import names
 from benchmarks.quality.environment import PeerEnvironment
 from benchmarks.quality.musts import Verdict, judge, read_musts, with_verdicts
@@ -51,7 +52,7 @@ def quality(
     data: Annotated[Path, typer.Option(help="A data set, or a folder of data sets.")],
     json_file: Annotated[Path | None, typer.Option("--json", help="One row a measurement.")] = None,
     report: Annotated[Path | None, typer.Option(help="Self-contained HTML with plots.")] = None,
-    check: Annotated[bool, typer.Option("--check", help="Exit with 1 when a must fails.")] = False,
+    check: Check = False,
     quick: Annotated[
         bool,
         typer.Option(

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from features.location import nearest_km
 from recsvc.model.arrays import F32, I64, U8, LeadColumns, MemberColumns
-from recsvc.model.open_leads import CLOCK_AHEAD_US as CLOCK_AHEAD_US
-from recsvc.model.open_leads import lead_verdict as lead_verdict
+from recsvc.model.open_leads import lead_verdict
 from recsvc.model.recusals import holds
 from recsvc.model.verdicts import Verdict
 

@@ -9,7 +9,6 @@ import numpy as np
 from recsvc.matching.filters import (
     Eligibility,
     count_removed,
-    lead_verdict,
     lead_verdicts,
     member_verdicts,
     restrict_leads,
@@ -17,6 +16,7 @@ from recsvc.matching.filters import (
 )
 from recsvc.model.arrays import I64, U8, LeadColumns, MemberColumns
 from recsvc.model.history import Seen
+from recsvc.model.open_leads import lead_verdict
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict

@@ -9,9 +9,10 @@ from __future__ import annotations
 import numpy as np
 
 from features.entities import LeadState
-from recsvc.matching.filters import CLOCK_AHEAD_US, Eligibility, restrict_leads
+from recsvc.matching.filters import Eligibility, restrict_leads
 from recsvc.model.arrays import LeadColumns
 from recsvc.model.history import VERDICT_OF_KIND
+from recsvc.model.open_leads import CLOCK_AHEAD_US
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 

@@ -20,7 +20,7 @@ from recsvc.errors import (
     UnknownMemberError,
 )
 from recsvc.matching.claims import claim_verdict
-from recsvc.matching.filters import CLOCK_AHEAD_US
+from recsvc.model.open_leads import CLOCK_AHEAD_US
 from recsvc.model.verdicts import Verdict
 from recsvc.serving.interceptors import current_call
 from recsvc.serving.servicers.shared import Context, Service, pipeline_of
