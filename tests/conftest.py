@@ -11,8 +11,11 @@ import os
 # before it becomes the server. Read when gRPC is loaded, so it is set before anything else.
 os.environ["GRPC_ENABLE_FORK_SUPPORT"] = "0"
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
+from store_servers import KINDS, serve
 from support import worlds
 
 from recsvc.matching.pipeline import Pipeline
@@ -41,3 +44,13 @@ def snapshot(bundle: Bundle) -> Snapshot:
 def pipeline(snapshot: Snapshot) -> Pipeline:
     """A pipeline on `snapshot`, now being the end of the small world's log."""
     return worlds.pipeline_of(snapshot)
+
+
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param(k, marks=pytest.mark.slow if k == "cluster" else ()) for k in KINDS],
+)
+def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A store server of each kind."""
+    with serve(request.param, tmp_path_factory.mktemp(request.param)) as address:
+        yield address

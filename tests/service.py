@@ -116,6 +116,24 @@ async def serving(
         yield Service(server, store, registry, metrics, valkey, logs, channel, port)
 
 
+@dataclass
+class Pair:
+    """Two workers; a test's calls go to either."""
+
+    first: Service
+    second: Service
+
+
+@asynccontextmanager
+async def serving_pair(folder: Path, **changes: Any) -> AsyncGenerator[Pair, None]:
+    """Two workers on one store and the tiny model; `changes` are the first one's settings."""
+    async with (
+        serving(folder, "tiny", **changes) as first,
+        serving(folder, valkey=first.valkey, worker_id="worker-2") as second,
+    ):
+        yield Pair(first, second)
+
+
 @dataclass(frozen=True)
 class Refused:
     """How a call failed, as its caller sees it."""

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
-from service import PARENT, Service, refused, serving
+from service import PARENT, Pair, Service, refused, serving, serving_pair
 
 from features.entities import EventKind
 from recsvc.client import AsyncClient
@@ -27,22 +26,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="module")
 NUMBERS = count()
 
 
-@dataclass
-class Pair:
-    """Two workers; a test's calls go to either."""
-
-    first: Service
-    second: Service
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Pair, None]:
     folder = tmp_path_factory.mktemp("claims")
-    async with (
-        serving(folder, "tiny") as first,
-        serving(folder, valkey=first.valkey, worker_id="worker-2") as second,
-    ):
-        yield Pair(first, second)
+    async with serving_pair(folder) as both:
+        yield both
 
 
 def member(number: int) -> str:

@@ -6,14 +6,13 @@ import asyncio
 import time
 from collections.abc import AsyncGenerator, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import count
 from typing import Any
 
 import pytest
 import pytest_asyncio
 from google.protobuf.field_mask_pb2 import FieldMask
-from service import PARENT, Service, refused, serving
+from service import PARENT, Pair, Service, refused, serving, serving_pair
 
 from recsvc.client import AsyncClient, Delivered
 from recsvc.errors import PlanRunningError
@@ -29,22 +28,11 @@ NUMBERS = count()
 HOUR_US = 3_600_000_000
 
 
-@dataclass
-class Pair:
-    """Two workers; a test's calls go to either."""
-
-    first: Service
-    second: Service
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pair(tmp_path_factory: pytest.TempPathFactory) -> AsyncGenerator[Pair, None]:
     folder = tmp_path_factory.mktemp("pushes")
-    async with (
-        serving(folder, "tiny", drain_seconds=0.5) as first,
-        serving(folder, valkey=first.valkey, worker_id="worker-2") as second,
-    ):
-        yield Pair(first, second)
+    async with serving_pair(folder, drain_seconds=0.5) as both:
+        yield both
 
 
 @pytest_asyncio.fixture(loop_scope="module")

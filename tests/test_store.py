@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from store_servers import KINDS, serve
 
 from features.entities import Conflict, Event, EventKind, Lead, Member, Organization
 from features.errors import DataError
@@ -37,16 +36,6 @@ from recsvc.store.revision import NOTHING, Position, Revision
 
 NOW_US = 1_700_000_000_000_000
 ODD_IDS = ["委员:1", "a{b}c", "x y", "%", "~", "e\x00"]
-
-
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(k, marks=pytest.mark.slow if k == "cluster" else ()) for k in KINDS],
-)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server of each kind."""
-    with serve(request.param, tmp_path_factory.mktemp(request.param)) as address:
-        yield address
 
 
 @pytest.fixture

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from dataclasses import replace
 
 import pytest
-from store_servers import KINDS, serve
 
 from features.entities import EventKind, Lead, LeadState
 from recsvc.store.changes import changes_between
@@ -27,15 +26,6 @@ from recsvc.store.revision import NOTHING
 
 LEAD = Lead("l1", 1, claim_capacity=2)
 LEAD_MARK = encode_entity(LEAD).fingerprint
-
-
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(k, marks=pytest.mark.slow if k == "cluster" else ()) for k in KINDS],
-)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serve(request.param, tmp_path_factory.mktemp(request.param)) as address:
-        yield address
 
 
 @pytest.fixture

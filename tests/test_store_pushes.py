@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 import pytest
-from store_servers import KINDS, serve
 
 from features.entities import Event, EventKind
 from recsvc.store.changes import changes_between
@@ -34,15 +33,6 @@ from recsvc.store.revision import NOTHING
 DAY_US = 86_400_000_000
 NOW_US = 1_800_000_000_000_000
 LEASE_SECONDS = 60.0
-
-
-@pytest.fixture(
-    scope="module",
-    params=[pytest.param(k, marks=pytest.mark.slow if k == "cluster" else ()) for k in KINDS],
-)
-def url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with serve(request.param, tmp_path_factory.mktemp(request.param)) as address:
-        yield address
 
 
 @pytest.fixture
