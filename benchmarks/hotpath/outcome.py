@@ -17,9 +17,9 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from benchmarks.musts import Figure, Verdict, as_json, failing, judge, read_limits
+from benchmarks.hotpath.limits import LIMITS
+from benchmarks.musts import Figure, Verdict, as_json, failing, judge
 
-LIMITS = read_limits(Path(__file__).with_name("musts.toml"))
 _COLOURS = {Verdict.AIM: "green", Verdict.MUST: "yellow", Verdict.FAILS: "bold red"}
 
 

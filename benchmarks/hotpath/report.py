@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from benchmarks.hotpath.outcome import LIMITS
+from benchmarks.hotpath.limits import LIMITS
 from benchmarks.hotpath.report_plots import plots
 
 _STYLE = """
