@@ -11,9 +11,9 @@ import pytest
 
 from benchmarks.hotpath.floor import FloorServicer, Samples, imitated
 from benchmarks.hotpath.grown import grow
+from benchmarks.hotpath.limits import LIMITS
 from benchmarks.hotpath.memory import memory_of, served_bytes
 from benchmarks.hotpath.open_loop import Fate, open_loop
-from benchmarks.hotpath.limits import LIMITS
 from benchmarks.hotpath.outcome import Outcome
 from benchmarks.hotpath.quality import Judge, exhaustive, overlap
 from benchmarks.hotpath.rounds import Round, Rounds, Spread, closed_loop, interleave
