@@ -92,7 +92,7 @@ def add_table_values(model: AdditiveModel, f: int, x: F32, out: F32) -> None:
         out[i] += value
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def additive_terms(model: AdditiveModel, features: F32) -> F32:
     """Terms (float32[n, F]) of n pairs' features (float32[n, F])."""
     n, width = features.shape

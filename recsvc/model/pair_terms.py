@@ -115,7 +115,7 @@ def _sector_topics(sector: int, topics: I32, table: F32) -> float:
     return best if best > -np.inf else np.nan
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def pair_features(
     members: MemberColumns,
     member_rows: I32,
