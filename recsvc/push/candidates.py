@@ -7,12 +7,12 @@ masks are the pipeline's own, applied before the search; probabilities are its c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
 
-from recsvc.matching.candidates import best_of, member_query
+from recsvc.matching.candidates import member_query
 from recsvc.matching.filters import Eligibility
 from recsvc.matching.masks import Masked, mask_members
 from recsvc.matching.score import score_pairs
@@ -22,12 +22,14 @@ from recsvc.model.terms import INDEX
 from recsvc.model.verdicts import Verdict
 from recsvc.push.log import PushLog
 from recsvc.push.network import F64
-from recsvc.push.rough import complete, linear_scores, prepare
+from recsvc.push.rough import best_rows, linear_scores, prepare
 
 _BLOCK = 64
 """Leads looked at together: a block's scores of all members fit the cache a few times over."""
-_POOL = 3
-"""The ranker looks at so many times the wanted number."""
+_POOL = 2.25
+"""The ranker looks at so many times the wanted number: a hundredth of the best is missed then."""
+_THREADS = 2
+"""Matrix products and kernels run without the interpreter's lock."""
 
 _EVERYBODY = Eligibility()
 
@@ -85,18 +87,28 @@ class CandidateFinder:
 
     def best(self, leads: I64, wanted: dict[int, Eligibility], count: int) -> Candidates:
         """The best `count` members of each lead (global rows); `wanted` restricts some leads."""
-        found, eligible, free = [], [], []
-        for block, masks in self._blocks(leads, wanted):
-            eligible += [int(mask.sum()) for mask in masks]
-            usable = [
-                self._usable(int(lead), mask) for lead, mask in zip(block, masks, strict=True)
-            ]
-            free += [int(mask.sum()) for mask in usable]
-            members = self._search(block, usable, count)
-            found.append(self.scored(np.concatenate(members), _repeated(block, members), count))
+        blocks = [leads[at : at + _BLOCK] for at in range(0, len(leads), _BLOCK)]
+        with ThreadPoolExecutor(_THREADS) as threads:
+            found = list(threads.map(lambda block: self._best_of(block, wanted, count), blocks))
         nothing = np.empty(0, np.int64)
-        found.append(self.scored(nothing, nothing, count))
-        pairs = Pairs(*(np.concatenate(columns) for columns in zip(*found, strict=True)))
+        found.append(Candidates(self.scored(nothing, nothing, count), nothing, nothing))
+        pairs = Pairs(
+            *(np.concatenate(column) for column in zip(*(f.pairs for f in found), strict=True))
+        )
+        return Candidates(
+            pairs,
+            np.concatenate([part.eligible for part in found]),
+            np.concatenate([part.free for part in found]),
+        )
+
+    def _best_of(self, block: I64, wanted: dict[int, Eligibility], count: int) -> Candidates:
+        """As `best`, for so few leads that their scores of all members fit the cache."""
+        kept = [_kept(self.mask(lead, wanted.get(lead, _EVERYBODY))) for lead in block.tolist()]
+        eligible = [int(mask.sum()) for mask in kept]
+        usable = [self._usable(lead, mask) for lead, mask in zip(block.tolist(), kept, strict=True)]
+        free = [int(mask.sum()) for mask in usable]
+        members = self._search(block, usable, count)
+        pairs = self.scored(np.concatenate(members), _repeated(block, members), count)
         return Candidates(pairs, np.array(eligible, np.int64), np.array(free, np.int64))
 
     def everyone(self, lead: int, among: U8, wanted: Eligibility = _EVERYBODY) -> I64:
@@ -129,14 +141,6 @@ class CandidateFinder:
             return np.clip(calibrated.astype(np.float64), 0.0, 1.0)
         return np.asarray(1.0 / (1.0 + np.exp(-scores.astype(np.float64))))
 
-    def _blocks(self, leads: I64, wanted: dict[int, Eligibility]) -> Iterator[tuple[I64, list[U8]]]:
-        for at in range(0, len(leads), _BLOCK):
-            block = leads[at : at + _BLOCK]
-            yield (
-                block,
-                [_kept(self.mask(lead, wanted.get(lead, _EVERYBODY))) for lead in block.tolist()],
-            )
-
     def _usable(self, lead: int, kept: U8) -> U8:
         """Of those whom the masks keep: who is free and was not pushed the lead before."""
         usable = kept & self._free
@@ -149,14 +153,12 @@ class CandidateFinder:
         place = [self._snapshot.leads.locate(int(lead)) for lead in block]
         model = self._snapshot.bundle.ranker
         queries = np.stack([member_query(model, columns, local) for columns, local in place])
+        most = int(_POOL * count)
         for start, part in self._segments:
             scores = linear_scores(part, queries)
             for i, mask in enumerate(usable):
-                rows = np.flatnonzero(mask[start : start + len(part.prior)])
-                if len(rows) > _POOL * count:
-                    complete(scores[i], rows, part, *place[i])
-                    rows = best_of(scores[i], rows, _POOL * count).astype(np.int64)
-                found[i].append(rows + start)
+                inside = mask[start : start + len(part.prior)]
+                found[i].append(best_rows(scores[i], inside, part, *place[i], most) + start)
         return [np.concatenate([np.empty(0, np.int64), *rows]) for rows in found]
 
 
