@@ -69,16 +69,16 @@ def build_lead_blocks(leads: LeadColumns, topic_count: int, rows_per_block: int)
     county, organization = leads.region[:, 2], leads.organization
     order = np.lexsort((topics[:, 0], county, organization)).astype(np.int32)
     keys = np.stack([organization, county, topics[:, 0]], axis=1)[order]
-    bounds = _starts(keys)
+    bounds = run_starts(keys)
     place = globe_km(leads.latitude_rad, leads.longitude_rad)
     # Inside a topic the place sets leads apart, and what they are about.
     apart = np.hstack([np.nan_to_num(place) * 0.004, leads.text[:, :8] * 0.3]).astype(np.float32)
-    block_start = _split(order, bounds, apart, rows_per_block)
+    block_start = split_runs(order, bounds, apart, rows_per_block)
     first = order[block_start[:-1]]
-    group_block = _starts(np.stack([organization[first], county[first]], axis=1))
+    group_block = run_starts(np.stack([organization[first], county[first]], axis=1))
     group_start = group_block.astype(np.int32)
     leader = first[group_start[:-1]]
-    middle, radius = _middles(place[order], block_start[group_start])
+    middle, radius = middles(place[order], block_start[group_start])
     codes, scale = one_byte_codes(leads.text[:, :TEXT_CODES])
     slot = np.empty(len(order), np.int32)
     slot[order] = np.arange(len(order), dtype=np.int32)
@@ -101,7 +101,7 @@ def build_lead_blocks(leads: LeadColumns, topic_count: int, rows_per_block: int)
     )
 
 
-def _starts(keys: I32) -> I64:
+def run_starts(keys: I32) -> I64:
     """Where each run of equal rows begins, and the end (int64[runs + 1])."""
     if len(keys) == 0:
         return np.zeros(1, np.int64)
@@ -109,7 +109,7 @@ def _starts(keys: I32) -> I64:
     return np.concatenate([[0], new, [len(keys)]])
 
 
-def _middles(place: F32, starts: I32) -> tuple[F32, F32]:
+def middles(place: F32, starts: I32) -> tuple[F32, F32]:
     """The middle of each run of points (float32[g, 3], NaN when none is known), mean distance."""
     known = ~np.isnan(place[:, 0])
     filled = np.where(known[:, None], place, 0.0).astype(np.float64)
@@ -123,7 +123,7 @@ def _middles(place: F32, starts: I32) -> tuple[F32, F32]:
 
 
 @njit(cache=True)
-def _split(order: I32, bounds: I64, apart: F32, most: int) -> I32:
+def split_runs(order: I32, bounds: I64, apart: F32, most: int) -> I32:
     """Cuts each run of `order` (in place) at the widest dimension until it has `most` rows."""
     out = [0]
     stack_low = np.empty(64, np.int64)

@@ -33,11 +33,16 @@ class EmbeddingLists(NamedTuple):
     organization: I32  # [n] of each slot's row, -1 none
 
 
-def build_lists(vectors: F32, organization: I32, seed: int) -> EmbeddingLists:
-    """Lists of about ROWS_PER_LIST rows, fewer and longer for many rows."""
+def build_lists(
+    vectors: F32, organization: I32, seed: int, seen_as: F32 | None = None
+) -> EmbeddingLists:
+    """Lists of about ROWS_PER_LIST rows, fewer and longer for many rows.
+
+    `seen_as` float32[n, *]: what rows are sorted into lists by, when not by `vectors`.
+    """
     count = len(vectors)
     wanted = max(1, min(count // ROWS_PER_LIST, int(2 * np.sqrt(count)) + 1))
-    label = _labels(vectors, wanted, np.random.default_rng(seed))
+    label = _labels(vectors if seen_as is None else seen_as, wanted, np.random.default_rng(seed))
     # By organization within a list: what a member may see of it is read forwards, not row by row.
     row = np.lexsort((organization, label)).astype(np.int32)
     used, list_start = np.unique(label[row], return_index=True)
