@@ -12,7 +12,9 @@ import gzip
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +34,14 @@ class Region:
     name: str
     latitude: float | None
     longitude: float | None
+
+
+class Middles(NamedTuple):
+    """The middle of each region whose middle is known, by its code without zeros on the right."""
+
+    code: NDArray[np.int64]  # [r] ascending, as `level_codes` has them
+    latitude_rad: NDArray[np.float32]  # [r]
+    longitude_rad: NDArray[np.float32]  # [r]
 
 
 def normalise(code: str) -> str:
@@ -119,6 +129,19 @@ class RegionTable:
             if region and region.latitude is not None and region.longitude is not None:
                 return region.latitude, region.longitude
         return None
+
+    @cached_property
+    def middles(self) -> Middles:
+        """Where compiled code looks up what `centroid` says of a region itself."""
+        known = sorted(
+            (max(level_codes(code)), region.latitude, region.longitude)
+            for code, region in self._regions.items()
+            if region.latitude is not None and region.longitude is not None
+        )
+        codes = np.array([row[0] for row in known], np.int64)
+        degrees = np.array([row[1:] for row in known], np.float64).reshape(-1, 2)
+        latitude, longitude = np.radians(degrees).astype(np.float32).T
+        return Middles(codes, np.ascontiguousarray(latitude), np.ascontiguousarray(longitude))
 
     def levels(self, code: str) -> NDArray[np.int32]:
         """int32[4], see `level_codes`; a code needs not be in the table."""

@@ -15,7 +15,6 @@ from support.worlds import DAY_US, NOW_US, make_event, tiny_dataset
 from features.entities import EventKind, Lead, Member, Place
 from features.location import distances_km, member_places
 from recsvc.matching.explain import (
-    MOST_REASONS,
     SAME_FOR_LEAD,
     SAME_FOR_MEMBER,
     VERDICT_TEXTS,
@@ -23,6 +22,7 @@ from recsvc.matching.explain import (
     reasons_of,
     terms_of,
 )
+from recsvc.matching.reason_facts import MOST_REASONS
 from recsvc.matching.score import score_pairs
 from recsvc.matching.scored_pair import Pair, distance_km, member_record
 from recsvc.model.snapshot import Snapshot
@@ -73,7 +73,7 @@ def test_groups_and_baseline_sum_to_the_score(snapshot: Snapshot) -> None:
             assert set(weights) == GROUPS
             baseline = snapshot.bundle.ranker.intercept
             assert sum(weights.values()) + baseline == pytest.approx(score, abs=1e-4)
-            terms = terms_of(pair)
+            terms = terms_of(pair.features, pair.terms)
             assert sum(t.weight for t in terms) + baseline == pytest.approx(score, abs=1e-4)
             sizes = [abs(t.weight) for t in terms]
             assert sizes == sorted(sizes, reverse=True)

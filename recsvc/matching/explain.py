@@ -6,19 +6,20 @@ to the score. A reason's text only states facts that the pair's features show.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Sequence
+
 import numpy as np
+from numpy.typing import NDArray
 
 from features.extract import FeatureSpace
 from recsvc.matching.queries import Reason, Term
-from recsvc.matching.reason_texts import text_of
-from recsvc.matching.scored_pair import Pair
+from recsvc.matching.reason_facts import GROUPS, Fact, Told, tell
+from recsvc.matching.reason_texts import ReasonTexts
+from recsvc.matching.scored_pair import Pair, place_kinds
 from recsvc.model.arrays import F32
 from recsvc.model.terms import FEATURES
 from recsvc.model.verdicts import Verdict
 
-_GROUPS = tuple(dict.fromkeys(feature.group for feature in FEATURES))
-_GROUP_OF = tuple(_GROUPS.index(feature.group) for feature in FEATURES)
-MOST_REASONS = 3
 SAME_FOR_MEMBER = frozenset({"WILLINGNESS"})
 """Groups whose terms are the same for all leads of one member's list: no reason for this lead."""
 SAME_FOR_LEAD = frozenset({"FRESHNESS", "URGENCY", "APPEAL"})
@@ -41,13 +42,12 @@ VERDICT_TEXTS: dict[Verdict, str] = {
 }
 
 
-def terms_of(pair: Pair) -> tuple[Term, ...]:
-    """Every term that moved the score, strongest first."""
-    terms = np.asarray(pair.terms, np.float32)
+def terms_of(features: F32, terms: F32) -> tuple[Term, ...]:
+    """Every term (of float32[F]) that moved a pair's score, strongest first."""
     used = np.flatnonzero(terms)
     order = used[np.argsort(-np.abs(terms[used]), kind="stable")]
     return tuple(
-        Term(FEATURES[i].group, FEATURES[i].name, float(pair.features[i]), float(terms[i]))
+        Term(FEATURES[i].group, FEATURES[i].name, float(features[i]), float(terms[i]))
         for i in order
     )
 
@@ -62,28 +62,43 @@ def reasons_of(
     Those that raised the score come first; when nothing did, the one that lowered it least (of the
     urgency there is always something to say).
     """
-    weights = group_weights(pair.terms)
-    found: list[Reason] = []
-    others = sorted([(-w, at, g) for at, (g, w) in enumerate(weights.items()) if g not in but])
-    for weight, _, group in others:
-        if found and (weight >= 0.0 or len(found) == MOST_REASONS):
-            return tuple(found)
-        text = text_of(group, pair, space)
-        if text:
-            found.append(Reason(group, -weight, text))
-    if not found:
-        for group in sorted(but, key=lambda g: (-weights[g], _GROUPS.index(g))):
-            text = text_of(group, pair, space)
-            if text:
-                return (Reason(group, weights[group], text),)
-    return tuple(found)
+    told = tell(
+        pair.members,
+        np.array([pair.member_row], np.int32),
+        pair.leads,
+        np.array([pair.lead_row], np.int32),
+        pair.features[None],
+        pair.terms[None],
+        space.regions.middles,
+        silent_groups(but),
+    )
+    kinds = place_kinds(pair.member)
+    return next(in_words(told, ReasonTexts(space, pair.you), [0], lambda _: kinds))
 
 
-def group_weights(terms: F32 | list[float]) -> dict[str, float]:
-    """The sum of the terms of each group."""
-    sums = [0.0] * len(_GROUPS)
-    for group, term in zip(
-        _GROUP_OF, terms if isinstance(terms, list) else terms.tolist(), strict=True
-    ):
-        sums[group] += term
-    return dict(zip(_GROUPS, sums, strict=True))
+def silent_groups(but: frozenset[str]) -> NDArray[np.bool_]:
+    """Which groups (bool[groups]) are reasons only when nothing else is."""
+    return np.array([group in but for group in GROUPS])
+
+
+def in_words(
+    told: Told, texts: ReasonTexts, positions: list[int], kinds_of: Callable[[int], Sequence[str]]
+) -> Iterator[tuple[Reason, ...]]:
+    """The reasons of each pair; `kinds_of` its position tells the kinds of its member's places."""
+    say = texts.text
+    numbers = told.counts.tolist(), told.fact.tolist(), told.weight.tolist()
+    for at, count, facts, weights in zip(positions, *numbers, strict=True):
+        reasons = []
+        for place in range(count):
+            group, fact, a, b = facts[place]
+            kinds = kinds_of(at) if fact == Fact.NEAR_PLACE else ()
+            reasons.append(Reason(GROUPS[group], weights[place], say(fact, a, b, kinds)))
+        yield tuple(reasons)
+
+
+def group_weights(terms: F32) -> dict[str, float]:
+    """The sum of the terms (float32[F]) of each group."""
+    sums = dict.fromkeys(GROUPS, 0.0)
+    for feature, term in zip(FEATURES, terms.tolist(), strict=True):
+        sums[feature.group] += term
+    return sums

@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from recsvc.matching.diversify import Slate, diversify
-from recsvc.matching.explain import reasons_of, terms_of
+from recsvc.matching.explain import in_words, terms_of
 from recsvc.matching.lead_filter import Filtered
 from recsvc.matching.masks import Masked
-from recsvc.matching.queries import Item, ListQuery, ServingMode
+from recsvc.matching.queries import Item, ListQuery, Reason, ServingMode
+from recsvc.matching.reason_facts import Told
+from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.score import Scored
-from recsvc.matching.scored_pair import Pair, distance_km
+from recsvc.model.additive import Calibration
 from recsvc.model.arrays import F32, I64, LeadColumns, MemberColumns
-from recsvc.model.bundle import Bundle
 from recsvc.model.segments import Table
+from recsvc.model.terms import INDEX
 
 DIVERSITY_POOL = 200
 """Diversity reorders so many of the best, whatever the page: the pages of a list fit together."""
+
+_DISTANCE = INDEX["distance_log_km"]
 
 
 @dataclass(frozen=True)
 class Found:
     """What retrieval and ranking found: candidate rows of `table` and how each scored.
 
-    `pair(at)` is the candidate at a position, seen with what the list is for. `same` names the
-    reason groups that are alike for all candidates and so say nothing about one of them.
+    `tell(positions)` gives the reasons of the candidates at positions (int64[k]), `place_kinds(at)`
+    the kinds of the places of the member of the pair at a position.
     """
 
     rows: I64
@@ -36,8 +41,8 @@ class Found:
     masked: Masked | Filtered
     mode: ServingMode
     unknown: int
-    pair: Callable[[int], Pair]
-    same: frozenset[str]
+    tell: Callable[[I64], Iterator[tuple[I64, Told]]]
+    place_kinds: Callable[[int], Sequence[str]]
 
 
 def pool_size(query: ListQuery) -> int:
@@ -49,9 +54,10 @@ def pool_size(query: ListQuery) -> int:
 def order_items(found: Found, query: ListQuery) -> Slate:
     """Positions into the candidates, best first, one more than the query's depth if there is."""
     depth = query.offset + query.count + 1
-    best = _top(found.scored.scores, max(depth, DIVERSITY_POOL))
     if query.diversity <= 0.0:
-        return Slate(best[:depth], np.zeros(min(depth, len(best)), np.float32))
+        best = top(found.scored.scores, depth)
+        return Slate(best, np.zeros(len(best), np.float32))
+    best = top(found.scored.scores, max(depth, DIVERSITY_POOL))
     head, rest = best[:DIVERSITY_POOL], best[DIVERSITY_POOL:]
     vectors = _text_of(found, head)
     slate = diversify(found.scored.scores[head], vectors, query.diversity, depth)
@@ -61,33 +67,33 @@ def order_items(found: Found, query: ListQuery) -> Slate:
 
 
 def explained_items(
-    bundle: Bundle, found: Found, query: ListQuery, slate: Slate
+    calibration: Calibration, texts: ReasonTexts, found: Found, query: ListQuery, slate: Slate
 ) -> tuple[Item, ...]:
     """The items of the query's page."""
-    end = query.offset + query.count
-    page = slate.order[query.offset : end]
-    scores = found.scored.scores[page]
-    probabilities = bundle.calibration.probability(scores)
-    items = []
-    for place, at in enumerate(page.tolist()):
-        pair = found.pair(at)
-        row = int(found.rows[at])
-        items.append(
-            Item(
-                id=found.table.identifier(row),
-                row=row,
-                score=float(scores[place]),
-                claim_probability=None if probabilities is None else float(probabilities[place]),
-                reasons=reasons_of(pair, bundle.space, found.same),
-                distance_km=distance_km(pair),
-                diversity_adjustment=float(slate.adjustments[query.offset + place]),
-                terms=terms_of(pair) if query.with_terms else (),
-            )
+    part = slice(query.offset, query.offset + query.count)
+    page = slate.order[part]
+    scores, features = found.scored.scores[page], found.scored.features[page]
+    probabilities = calibration.probability(scores)
+    likely = [None] * len(page) if probabilities is None else probabilities.tolist()
+    reasons = _reasons(found, page, texts)
+    identifier, rows = found.table.identifier, found.rows[page].tolist()
+    numbers = scores.tolist(), slate.adjustments[part].tolist(), features[:, _DISTANCE].tolist()
+    return tuple(
+        Item(
+            identifier(row),
+            row,
+            score,
+            likely[at],
+            reasons[at],
+            None if math.isnan(log_km) else math.expm1(log_km),
+            adjustment,
+            terms_of(features[at], found.scored.terms[page[at]]) if query.with_terms else (),
         )
-    return tuple(items)
+        for at, (row, score, adjustment, log_km) in enumerate(zip(rows, *numbers, strict=True))
+    )
 
 
-def _top(scores: F32, count: int) -> I64:
+def top(scores: F32, count: int) -> I64:
     """Positions of the `count` highest scores, best first; equal scores keep their order."""
     if count < len(scores):
         part = np.argpartition(-scores, count)[:count]
@@ -95,6 +101,15 @@ def _top(scores: F32, count: int) -> I64:
     else:
         part = np.arange(len(scores))
     return part[np.argsort(-scores[part], kind="stable")]
+
+
+def _reasons(found: Found, page: I64, texts: ReasonTexts) -> list[tuple[Reason, ...]]:
+    reasons: list[tuple[Reason, ...]] = [()] * len(page)
+    for places, told in found.tell(page):
+        said = in_words(told, texts, page[places].tolist(), found.place_kinds)
+        for place, reason in zip(places.tolist(), said, strict=True):
+            reasons[place] = reason
+    return reasons
 
 
 def _text_of(found: Found, positions: I64) -> F32:

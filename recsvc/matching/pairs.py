@@ -69,7 +69,7 @@ def explain_pair(
         claim_probability=None if probability is None else float(probability[0]),
         baseline=float(bundle.ranker.intercept),
         reasons=reasons_of(pair, bundle.space),
-        terms=terms_of(pair),
+        terms=terms_of(pair.features, pair.terms),
         distance_km=distance_km(pair),
     )
 

@@ -8,14 +8,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
 from features.entities import Lead
 from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
 from recsvc.matching.candidates import CandidateConfig
-from recsvc.matching.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER
+from recsvc.matching.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER, silent_groups
 from recsvc.matching.lead_filter import Filtered, filter_leads
 from recsvc.matching.masks import Masked, mask_leads, mask_members
 from recsvc.matching.modes import lead_mode, member_mode
@@ -29,14 +31,18 @@ from recsvc.matching.queries import (
     RankedList,
     Wanted,
 )
+from recsvc.matching.reason_facts import Told, tell
+from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.resolve import resolve
 from recsvc.matching.retrieve import lead_candidates, listed_leads, member_candidates
-from recsvc.matching.score import score_leads, score_pairs
-from recsvc.matching.scored_pair import Middles, Pair, member_record, place_kinds
-from recsvc.model.arrays import LeadColumns
+from recsvc.matching.score import Scored, score_leads, score_pairs
+from recsvc.matching.scored_pair import member_record, place_kinds
+from recsvc.model.arrays import I32, I64, LeadColumns, MemberColumns
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
+
+_OF_MEMBER, _OF_LEAD = silent_groups(SAME_FOR_MEMBER), silent_groups(SAME_FOR_LEAD)
 
 
 class StageObserver(Protocol):
@@ -80,7 +86,8 @@ class Pipeline:
         self._config = config or PipelineConfig()
         self._observer = observer or _Nobody()
         self._clock = clock
-        self._middles: Middles = {}
+        self._to_member = ReasonTexts(snapshot.bundle.space, "您")
+        self._of_member = ReasonTexts(snapshot.bundle.space, "该委员")
 
     def recommend(self, member_id: str, query: ListQuery) -> RankedList:
         """The best leads for a member. Raises UnknownMemberError, InvalidRegionCodeError."""
@@ -102,17 +109,18 @@ class Pipeline:
         with self._stage("rank"):
             columns, local = snapshot.members.locate(row)
             scored = score_leads(snapshot.bundle, columns, local, snapshot.leads, rows, when)
-        member = member_record(snapshot, row)
-        kinds = place_kinds(member)
 
-        def pair(at: int) -> Pair:
-            seen = scored.features[at].tolist(), scored.terms[at].tolist()
-            where = snapshot.leads.locate(int(rows[at]))
-            return Pair(columns, local, *where, *seen, member, "您", self._middles, kinds)
+        def tell_all(page: I64) -> Iterator[tuple[I64, Told]]:
+            for at, leads, lead_rows in snapshot.leads.located(rows[page]):
+                own = np.full(len(at), local, np.int32)
+                yield at, self._tell(columns, own, leads, lead_rows, scored, page[at], _OF_MEMBER)
 
+        kinds = cache(lambda: place_kinds(member_record(snapshot, row)))
         mode = member_mode(columns, local)
-        found = Found(rows, scored, snapshot.leads, masked, mode, unknown, pair, SAME_FOR_MEMBER)
-        return self._finish(found, query)
+        found = Found(
+            rows, scored, snapshot.leads, masked, mode, unknown, tell_all, lambda _: kinds()
+        )
+        return self._finish(found, query, self._to_member)
 
     def recommend_many(
         self, member_ids: Sequence[str], query: ListQuery
@@ -143,15 +151,17 @@ class Pipeline:
             lead_rows = np.full(len(rows), row, np.int64)
             scored = score_pairs(snapshot.bundle, snapshot.members, rows, table, lead_rows, when)
 
-        def pair(at: int) -> Pair:
-            seen = scored.features[at].tolist(), scored.terms[at].tolist()
-            member = member_record(snapshot, int(rows[at]))
-            where = snapshot.members.locate(int(rows[at]))
-            return Pair(*where, leads, local, *seen, member, middles=self._middles)
+        def tell_all(page: I64) -> Iterator[tuple[I64, Told]]:
+            for at, members, member_rows in snapshot.members.located(rows[page]):
+                own = np.full(len(at), local, np.int32)
+                yield at, self._tell(members, member_rows, leads, own, scored, page[at], _OF_LEAD)
+
+        def kinds_of(at: int) -> tuple[str, ...]:
+            return place_kinds(member_record(snapshot, int(rows[at])))
 
         mode = lead_mode(leads, local)
-        found = Found(rows, scored, snapshot.members, masked, mode, unknown, pair, SAME_FOR_LEAD)
-        return self._finish(found, query)
+        found = Found(rows, scored, snapshot.members, masked, mode, unknown, tell_all, kinds_of)
+        return self._finish(found, query, self._of_member)
 
     def score_pairs(
         self, pairs: Sequence[tuple[str, str]], as_of_us: int | None = None
@@ -183,7 +193,21 @@ class Pipeline:
             self._config.candidates,
         )
 
-    def _finish(self, found: Found, query: ListQuery) -> RankedList:
+    def _tell(
+        self,
+        members: MemberColumns,
+        member_rows: I32,
+        leads: LeadColumns,
+        lead_rows: I32,
+        scored: Scored,
+        positions: I64,
+        silent: NDArray[np.bool_],
+    ) -> Told:
+        seen = scored.features[positions], scored.terms[positions]
+        middles = self.snapshot.bundle.space.regions.middles
+        return tell(members, member_rows, leads, lead_rows, *seen, middles, silent)
+
+    def _finish(self, found: Found, query: ListQuery, texts: ReasonTexts) -> RankedList:
         """Orders, diversifies, and explains the items of one page."""
         removed = found.masked.removed
         for verdict, count in removed.items():
@@ -191,7 +215,7 @@ class Pipeline:
         with self._stage("diversify"):
             slate = order_items(found, query)
         with self._stage("explain"):
-            items = explained_items(self.snapshot.bundle, found, query, slate)
+            items = explained_items(self.snapshot.bundle.calibration, texts, found, query, slate)
         return RankedList(
             items=items,
             more=len(slate.order) > query.offset + query.count,

@@ -53,7 +53,7 @@ def why_pairs(snapshot: Snapshot, pairs: Sequence[tuple[str, str]], now_us: int)
                 float(scored.scores[at]),
                 None if probabilities is None else float(probabilities[at]),
                 float(bundle.ranker.intercept),
-                terms_of(pair),
+                terms_of(pair.features, pair.terms),
                 reasons_of(pair, bundle.space),
                 reasons_of(replace(pair, you="您"), bundle.space),
                 member_mode(columns, local),

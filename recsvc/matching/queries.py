@@ -1,9 +1,14 @@
-"""Questions to the pipeline and its answers, in plain types: nothing here knows the transport."""
+"""Questions to the pipeline and its answers, in plain types: nothing here knows the transport.
+
+What a page has many of is a `Struct`: it is made in a tenth of the time of a frozen dataclass.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+
+from msgspec import Struct
 
 from recsvc.model.verdicts import Verdict
 
@@ -46,8 +51,7 @@ class ListQuery:
     as_of_us: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Term:
+class Term(Struct, frozen=True, gc=False):
     """One feature's part of a score."""
 
     group: str  # a ReasonCode name: EXPERTISE, PLACE, …
@@ -56,8 +60,7 @@ class Term:
     weight: float
 
 
-@dataclass(frozen=True, slots=True)
-class Reason:
+class Reason(Struct, frozen=True, gc=False):
     """The sum of one group's terms, in words."""
 
     group: str
@@ -65,8 +68,7 @@ class Reason:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Item:
+class Item(Struct, frozen=True, gc=False):
     """A lead for a member, or a member for a lead."""
 
     id: str

@@ -110,6 +110,19 @@ class Table(Generic[Columns]):
         if self.tail_count:
             yield self.base_count, self.tail
 
+    def located(
+        self, rows: NDArray[np.int64]
+    ) -> Iterator[tuple[NDArray[np.int64], Columns, NDArray[np.int32]]]:
+        """(positions, columns, local rows) of the global rows int64[n] in each segment with any."""
+        start = self.base_count
+        if len(rows) == 0 or int(rows.max()) < start:
+            yield np.arange(len(rows)), self.base, rows.astype(np.int32)
+            return
+        in_base, in_tail = np.flatnonzero(rows < start), np.flatnonzero(rows >= start)
+        if len(in_base):
+            yield in_base, self.base, rows[in_base].astype(np.int32)
+        yield in_tail, self.tail, (rows[in_tail] - start).astype(np.int32)
+
     def locate(self, row: int) -> tuple[Columns, int]:
         """The segment that holds a global row, and the row within it."""
         if row < self.base_count:
