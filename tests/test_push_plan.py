@@ -29,8 +29,9 @@ from recsvc.matching.updates import load_records
 from recsvc.model.arrays import LeadColumns, MemberColumns
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
+from recsvc.push.arrival import plan_arrival
 from recsvc.push.config import Caps, Holdout, PushConfig, Waves, read_push_config
-from recsvc.push.plan import plan_arrival, plan_pushes
+from recsvc.push.plan import plan_pushes
 from recsvc.push.reasons import why_not
 from recsvc.push.texts import UNSERVED_TEXTS
 from recsvc.push.types import PastPush, Plan, PushHistory, Source, Unserved

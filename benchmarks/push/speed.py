@@ -13,12 +13,13 @@ from recsvc.matching.pipeline import Pipeline
 from recsvc.model.bundle import Bundle
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
+from recsvc.push.arrival import plan_arrival
 from recsvc.push.candidates import CandidateFinder, Pushed
 from recsvc.push.caps import allowances
 from recsvc.push.config import PushConfig, Waves
 from recsvc.push.due import due_leads
 from recsvc.push.log import read_push_log
-from recsvc.push.plan import plan_arrival, plan_pushes
+from recsvc.push.plan import plan_pushes
 from recsvc.push.types import Plan, PushHistory
 
 _MANY_WAVES = 60

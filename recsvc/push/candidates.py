@@ -22,7 +22,7 @@ from recsvc.model.terms import INDEX
 from recsvc.model.verdicts import Verdict
 from recsvc.push.log import PushLog
 from recsvc.push.network import F64
-from recsvc.push.rough import best_rows, linear_scores, prepare
+from recsvc.push.rough import Rough, best_rows, linear_scores, prepare
 
 _BLOCK = 64
 """Leads looked at together: a block's scores of all members fit the cache a few times over."""
@@ -74,10 +74,7 @@ class CandidateFinder:
         self._now_us = now_us
         self._free = free
         self._pushed = pushed
-        self._segments = [
-            (start, prepare(snapshot.bundle, columns))
-            for start, columns in snapshot.members.segments()
-        ]
+        self._prepared: list[tuple[int, Rough]] | None = None
 
     def mask(self, lead_row: int, wanted: Eligibility = _EVERYBODY) -> Masked:
         """The pipeline's masks of one lead (global row)."""
@@ -87,6 +84,7 @@ class CandidateFinder:
 
     def best(self, leads: I64, wanted: dict[int, Eligibility], count: int) -> Candidates:
         """The best `count` members of each lead (global rows); `wanted` restricts some leads."""
+        self._segments()  # once, before threads want it
         blocks = [leads[at : at + _BLOCK] for at in range(0, len(leads), _BLOCK)]
         with ThreadPoolExecutor(_THREADS) as threads:
             found = list(threads.map(lambda block: self._best_of(block, wanted, count), blocks))
@@ -101,6 +99,15 @@ class CandidateFinder:
             np.concatenate([part.free for part in found]),
         )
 
+    def _segments(self) -> list[tuple[int, Rough]]:
+        if self._prepared is None:
+            snapshot = self._snapshot
+            self._prepared = [
+                (start, prepare(snapshot.bundle, columns))
+                for start, columns in snapshot.members.segments()
+            ]
+        return self._prepared
+
     def _best_of(self, block: I64, wanted: dict[int, Eligibility], count: int) -> Candidates:
         """As `best`, for so few leads that their scores of all members fit the cache."""
         kept = [_kept(self.mask(lead, wanted.get(lead, _EVERYBODY))) for lead in block.tolist()]
@@ -111,9 +118,13 @@ class CandidateFinder:
         pairs = self.scored(np.concatenate(members), _repeated(block, members), count)
         return Candidates(pairs, np.array(eligible, np.int64), np.array(free, np.int64))
 
+    def usable(self, lead: int, wanted: Eligibility = _EVERYBODY) -> U8:
+        """Who (uint8[members]) may get a lead (global row) now."""
+        return self._usable(lead, _kept(self.mask(lead, wanted)))
+
     def everyone(self, lead: int, among: U8, wanted: Eligibility = _EVERYBODY) -> I64:
         """All members (global rows) who may get a lead now and are `among` (uint8[members])."""
-        return np.flatnonzero(self._usable(lead, _kept(self.mask(lead, wanted))) & among)
+        return np.flatnonzero(self.usable(lead, wanted) & among)
 
     def everybody(self, lead: int, wanted: Eligibility, among: U8, count: int) -> Pairs:
         """The best `count` of everyone, scored."""
@@ -154,7 +165,7 @@ class CandidateFinder:
         model = self._snapshot.bundle.ranker
         queries = np.stack([member_query(model, columns, local) for columns, local in place])
         most = int(_POOL * count)
-        for start, part in self._segments:
+        for start, part in self._segments():
             scores = linear_scores(part, queries)
             for i, mask in enumerate(usable):
                 inside = mask[start : start + len(part.prior)]

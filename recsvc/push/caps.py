@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -48,13 +49,22 @@ class Allowance(NamedTuple):
 
 
 def allowances(
-    snapshot: Snapshot, config: PushConfig, now_us: int, log: PushLog, history: PushHistory
+    snapshot: Snapshot,
+    config: PushConfig,
+    now_us: int,
+    log: PushLog,
+    history: PushHistory,
+    members: I64 | None = None,
 ) -> Allowance:
-    """What every member may get at `now_us`, from pushes of the past and what they said."""
+    """What every member may get at `now_us`, from pushes of the past and what they said.
+
+    `members` (global rows): right for these only.
+    """
     count = len(snapshot.members)
+    rows = range(count) if members is None else members.tolist()
     caps = config.caps
     day, week = (_since(log, now_us - span, count) for span in (DAY_US, WEEK_US))
-    weekly, why = _weekly(snapshot, caps, now_us, log)
+    weekly, why = _weekly(snapshot, caps, now_us, log, rows)
     free = np.minimum(caps.plan, np.minimum(caps.day - day, weekly - week))
     limit = np.where(week >= weekly, why, np.where(day >= caps.day, Limit.DAY, Limit.NONE))
     limit = limit.astype(np.uint8)
@@ -65,7 +75,7 @@ def allowances(
     busy = [row for row, time_us in log.busy_us.items() if time_us > quiet_us]
     _stop(free, limit, np.array(busy, np.int64), Limit.BUSY)
     _stop(free, limit, _paused(snapshot, history, now_us), Limit.PAUSED)
-    _stop(free, limit, held_out(snapshot.members, config.holdout), Limit.HOLDOUT)
+    _stop(free, limit, held_out(snapshot.members, config.holdout, rows), Limit.HOLDOUT)
     return Allowance(np.maximum(free, 0).astype(np.int32), week.astype(np.int32), limit)
 
 
@@ -75,14 +85,16 @@ def chance_of(salt: str, identifier: str) -> float:
     return int.from_bytes(digest, "big") / 2.0**64
 
 
-def held_out(members: Table[MemberColumns], holdout: Holdout) -> I64:
+def held_out(
+    members: Table[MemberColumns], holdout: Holdout, among: Iterable[int] | None = None
+) -> I64:
     """Rows of the members who get nothing, to measure what pushing does."""
     if holdout.members <= 0:
         return np.empty(0, np.int64)
     salt = f"{holdout.salt}/members"
     rows = [
         row
-        for row in range(len(members))
+        for row in (range(len(members)) if among is None else among)
         if chance_of(salt, members.identifier(row)) < holdout.members
     ]
     return np.array(rows, np.int64)
@@ -98,7 +110,9 @@ def _since(log: PushLog, begin_us: int, count: int) -> I64:
     return np.bincount(log.member[log.time_us > begin_us], minlength=count)
 
 
-def _weekly(snapshot: Snapshot, caps: Caps, now_us: int, log: PushLog) -> tuple[I64, I64]:
+def _weekly(
+    snapshot: Snapshot, caps: Caps, now_us: int, log: PushLog, rows: Iterable[int]
+) -> tuple[I64, I64]:
     """Each member's cap of the week (int64[members]) and the Limit it comes from."""
     count = len(snapshot.members)
     weekly, why = np.full(count, caps.week, np.int64), np.full(count, Limit.WEEK, np.int64)
@@ -111,7 +125,7 @@ def _weekly(snapshot: Snapshot, caps: Caps, now_us: int, log: PushLog) -> tuple[
     for row, time_us in log.less_us.items():
         if row >= 0 and time_us > now_us - int(caps.see_less_days * DAY_US) and weekly[row] > 1:
             weekly[row], why[row] = 1, Limit.SEE_LESS
-    for row, own in own_limits(snapshot.members).items():
+    for row, own in own_limits(snapshot.members, rows).items():
         if own < weekly[row]:
             weekly[row], why[row] = own, Limit.OWN_LIMIT
     return weekly, why
@@ -125,11 +139,11 @@ class _Record(msgspec.Struct):
     d: _Data | None = None
 
 
-def own_limits(members: Table[MemberColumns]) -> dict[int, int]:
+def own_limits(members: Table[MemberColumns], among: Iterable[int] | None = None) -> dict[int, int]:
     """Row -> the member's own weekly limit, of those who have one."""
     decoder = msgspec.json.Decoder(_Record)
     found = {}
-    for row in range(len(members)):
+    for row in range(len(members)) if among is None else among:
         record = members.record(row)
         if _OWN_LIMIT in record:  # few have one: the others need no parsing
             data = decoder.decode(record).d

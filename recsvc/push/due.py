@@ -55,7 +55,8 @@ def due_leads(
     """Sorts the open leads; `only` (ids) restricts the plan to some of them, for a first push."""
     rows = open_rows(snapshot, now_us)
     if only is not None:
-        rows = np.array([r for r in rows if snapshot.leads.identifier(int(r)) in only], np.int64)
+        named = np.array([snapshot.leads.row(lead_id) for lead_id in only], np.int64)
+        rows = rows[np.isin(rows, named)]
     last, when = waves_done(log, len(snapshot.leads))
     left_out: dict[int, Unserved] = {}
     turns: dict[int, _Turn] = {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -47,9 +48,24 @@ def pair_keys(member: I64, lead: I64) -> I64:
     return np.asarray(member, np.int64) << 32 | np.asarray(lead, np.int64)
 
 
-def read_push_log(snapshot: Snapshot, history: PushHistory) -> PushLog:
-    """All pushes known from the bundle's log, from events since, and from `history`."""
-    events = _join(_base_events(snapshot), _later_events(snapshot), _given(snapshot, history))
+def read_push_log(
+    snapshot: Snapshot,
+    history: PushHistory,
+    members: I64 | None = None,
+    leads: I64 | None = None,
+) -> PushLog:
+    """All pushes known from the bundle's log, from events since, and from `history`.
+
+    With `members` and `leads` (global rows): only what concerns any of these, which costs little.
+    """
+    if members is None or leads is None:
+        events = _join(_base_events(snapshot), _later_events(snapshot), _given(snapshot, history))
+    else:
+        at = _base_places(snapshot, members, leads)
+        later = _later_events(snapshot, {snapshot.members.identifier(m) for m in members.tolist()})
+        if any(_was_shown(snapshot, lead) for lead in leads.tolist()):
+            later = _later_events(snapshot)
+        events = _join(_base_events(snapshot, at), later, _given(snapshot, history))
     events = _select(events, events.time_us.argsort(kind="stable"))
     # A pair counts once, at its last time: it may be in the outbox and, delivered, in the log.
     pushed = np.flatnonzero(events.kind == EventKind.PUSHED)[::-1]
@@ -98,17 +114,43 @@ def waves_done(log: PushLog, lead_count: int) -> tuple[I16, I64]:
     return last, when
 
 
-def _base_events(snapshot: Snapshot) -> Happened:
+def _base_events(snapshot: Snapshot, at: I64 | None = None) -> Happened:
+    """The bundle's log, or the events at some of its places."""
     base = snapshot.history.base
-    member = np.repeat(np.arange(len(base.member_start) - 1), np.diff(base.member_start))
+    places: I64 | slice = slice(None) if at is None else at
+    if at is None:
+        member = np.repeat(np.arange(len(base.member_start) - 1), np.diff(base.member_start))
+    else:
+        member = np.searchsorted(base.member_start, at, side="right") - 1
+    lead = np.asarray(base.lead[places], np.int64)
     return Happened(
         _current_rows(snapshot.members, member.astype(np.int64)),
-        _current_rows(snapshot.leads, base.lead.astype(np.int64)),
-        np.asarray(base.kind),
-        np.asarray(base.reason),
-        np.asarray(base.time_us),
+        _current_rows(snapshot.leads, lead),
+        np.asarray(base.kind[places]),
+        np.asarray(base.reason[places]),
+        np.asarray(base.time_us[places]),
         np.full(len(member), -1, np.int16),
     )
+
+
+def _base_places(snapshot: Snapshot, members: I64, leads: I64) -> I64:
+    """Where in the bundle's log there is something of these members or leads (global rows)."""
+    base, found = snapshot.history.base, [np.empty(0, np.int64)]
+    for row in members.tolist():
+        part = snapshot.history.base_slice(
+            snapshot.bundle.member_ids.get(snapshot.members.identifier(row))
+        )
+        found.append(np.arange(part.start, part.stop))
+    for row in leads.tolist():
+        base_row = snapshot.bundle.lead_ids.get(snapshot.leads.identifier(row))
+        if base_row >= 0:
+            found.append(np.flatnonzero(base.lead == base_row))
+    return np.unique(np.concatenate(found))
+
+
+def _was_shown(snapshot: Snapshot, lead: int) -> bool:
+    columns, local = snapshot.leads.locate(lead)
+    return bool(columns.exposures[local] > 0)
 
 
 def _current_rows(table: Table[MemberColumns] | Table[LeadColumns], rows: I64) -> I64:
@@ -119,7 +161,10 @@ def _current_rows(table: Table[MemberColumns] | Table[LeadColumns], rows: I64) -
     return np.asarray(place[rows])
 
 
-def _later_events(snapshot: Snapshot) -> Happened:
+def _later_events(snapshot: Snapshot, member_ids: Collection[str] | None = None) -> Happened:
+    """Events since the bundle's, all or those of some members."""
+    by_member = snapshot.history.by_member
+    wanted = by_member if member_ids is None else [i for i in member_ids if i in by_member]
     rows = [
         (
             member,
@@ -129,9 +174,9 @@ def _later_events(snapshot: Snapshot) -> Happened:
             e.time_us,
             _wave(e.push_id, e.wave),
         )
-        for member_id, events in snapshot.history.by_member.items()
+        for member_id in wanted
         if (member := snapshot.members.last_row(member_id)) >= 0
-        for e in events
+        for e in by_member[member_id]
     ]
     return _happened([row for row in rows if row[1] >= 0])
 

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
-from ortools.graph.python import min_cost_flow
 
 from recsvc.model.arrays import I32, I64
 
@@ -75,6 +74,9 @@ class _Arcs(NamedTuple):
 
 def solve(problem: Problem, seed: int) -> Flow:
     """The best plan; of several equally good ones the seed decides."""
+    # A second and some memory, of which only a planner has need: not what plans one urgent lead.
+    from ortools.graph.python import min_cost_flow
+
     arcs, nodes, supply = _network(problem, seed)
     solver = min_cost_flow.SimpleMinCostFlow()
     numbers = solver.add_arcs_with_capacity_and_unit_cost(

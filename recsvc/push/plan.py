@@ -40,29 +40,7 @@ def plan_pushes(
     """
     wanted = None if only is None else frozenset(only)
     chosen = config.seed if seed is None else seed
-    return _plan(pipeline, config, now_us, history, chosen, wanted, Source.OPTIMUM)
-
-
-def plan_arrival(
-    pipeline: Pipeline,
-    config: PushConfig,
-    now_us: int,
-    history: PushHistory,
-    lead_ids: Collection[str],
-) -> Plan:
-    """The pushes of urgent leads the moment they arrive: under the same masks and caps, greedily,
-    because the other leads wait for the next plan. Leads below `config.urgent_from` are left out.
-    """
-    leads = pipeline.snapshot.leads
-    urgent = set()
-    for lead_id in lead_ids:
-        row = leads.row(lead_id)
-        if row >= 0:
-            columns, local = leads.locate(row)
-            if columns.urgency[local] >= config.urgent_from:
-                urgent.add(lead_id)
-    only = frozenset(urgent)
-    return _plan(pipeline, config, now_us, history, config.seed, only, Source.ARRIVAL)
+    return _plan(pipeline, config, now_us, history, chosen, wanted)
 
 
 def _plan(
@@ -72,7 +50,6 @@ def _plan(
     history: PushHistory,
     seed: int,
     only: frozenset[str] | None,
-    source: Source,
 ) -> Plan:
     began = time.perf_counter()
     snapshot = pipeline.snapshot
@@ -97,9 +74,8 @@ def _plan(
         seed,
     )
     best = best_plan(ground, finder)
-    share = config.explore if source is Source.OPTIMUM else 0.0
-    drawn = explore_plan(best.numbered.task, best.optimum.flow.chosen, share, rng)
-    main = Part(best.numbered, drawn, best.optimum, source)
+    drawn = explore_plan(best.numbered.task, best.optimum.flow.chosen, config.explore, rng)
+    main = Part(best.numbered, drawn, best.optimum, Source.OPTIMUM)
     solved = time.perf_counter()
     made = Made(
         snapshot, config, now_us, seed, due, found, (chance, main), allowance, finder, pushed

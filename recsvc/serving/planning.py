@@ -1,31 +1,32 @@
 """Planning pushes: a plan on a view of its own, written down, put into the outbox, closed.
 
-    lease ► complete what a crash left ► plan in a thread ► save ► put, bucket by bucket ► close
+    plan lease ► complete what a crash left ► plan in a thread ► write (recsvc.serving.commits)
 
-The lease makes one planner at a time; its fencing token makes sure of it: when a planner stalls
-and another takes over, the buckets refuse the first one's pushes.
+The lease makes one planner at a time. While it plans, urgent leads may arrive and be pushed by
+`recsvc.serving.arrivals`: those are left out when the plan is written.
 """
 
 from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Callable, Collection, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import date
 
-from recsvc.errors import PlanRunningError, PushesPausedError
+from recsvc.errors import PushesPausedError
 from recsvc.matching.pipeline import Pipeline
 from recsvc.push.config import PushConfig
 from recsvc.push.types import PastPush, Plan, PushHistory
+from recsvc.serving.commits import LEASE_SECONDS, WRITE_LEASE, Commits
 from recsvc.serving.push_records import new_pushes
 from recsvc.serving.view import View
 from recsvc.serving.worker import TenantWorker
-from recsvc.store.pushes import FencedError, NewPush, Push, PutStatus
+from recsvc.store.pushes import NewPush, Push, PutStatus
 
 LEASE = "push-plan"
-LEASE_SECONDS = 10.0
+_SKEW_US = 60_000_000
+"""Clocks of two machines differ by less."""
 PlanFunction = Callable[[Pipeline, PushConfig, int, PushHistory], Plan]
 """(pipeline, config, now in microseconds, history) -> plan; runs in a thread."""
 
@@ -65,6 +66,7 @@ class Planning:
         self._config = config
         self._plan = plan
         self._clock = clock
+        self._commits = Commits(worker, clock, lease_seconds)
         self._lease_seconds = lease_seconds
         self._holidays = holidays
 
@@ -82,17 +84,23 @@ class Planning:
         crash it is completed, not repeated. Raises PlanRunningError, PushesPausedError,
         NoModelError, StoreUnavailable.
         """
-        async with self._lease() as token:
-            completed = await self._complete(token)
+        worker, commits = self._worker, self._commits
+        async with commits.lease(LEASE) as token:
+            completed = await self._complete()
             if turn_us is not None and (await self.last_turn_us() or 0) >= turn_us:
                 return None
-            if "" in await self._worker.store.pauses(self._worker.tenant):
+            if "" in await worker.store.pauses(worker.tenant):
                 raise PushesPausedError("pushes are paused: end the pause first (PausePushes)")
+            begin_us = self._clock()
             view, plan = await self._make()
             plan_id = uuid.uuid4().hex
             pushes = await asyncio.to_thread(self._records, view, plan, plan_id)
-            await self._worker.store.save_plan(self._worker.tenant, plan_id, pushes, turn_us)
-            statuses = await self._put(plan_id, pushes, token)
+            async with commits.lease(WRITE_LEASE, self._lease_seconds) as write_token:
+                await commits.check(LEASE, token)
+                # Pushed on their arrival while this plan was made without knowing it.
+                arrived = await worker.store.pushed_on_arrival(worker.tenant, begin_us - _SKEW_US)
+                pushes = [new for new in pushes if new.push.lead_id not in arrived]
+                statuses = await commits.write(plan_id, pushes, write_token, turn_us)
         put = [n.push for n, s in zip(pushes, statuses, strict=True) if s is PutStatus.NEW]
         return Planned(plan, plan_id, tuple(put), len(pushes) - len(put), completed)
 
@@ -100,8 +108,8 @@ class Planning:
         """Puts what plans before a crash left over; how many pushes that were."""
         if not await self._worker.store.open_plans(self._worker.tenant):
             return 0
-        async with self._lease() as token:
-            return await self._complete(token)
+        async with self._commits.lease(LEASE):
+            return await self._complete()
 
     async def last_turn_us(self) -> int | None:
         """The last turn of the schedule that was planned, None before the first."""
@@ -140,45 +148,9 @@ class Planning:
         )
         return view, plan
 
-    async def _complete(self, token: int) -> int:
+    async def _complete(self) -> int:
         """The rest of plans that were saved but not closed."""
-        store, tenant = self._worker.store, self._worker.tenant
-        count = 0
-        for plan_id in await store.open_plans(tenant):
-            number = 0
-            while part := await store.plan_part(tenant, plan_id, number):
-                statuses = await store.put_pushes(tenant, part, token, self._clock())
-                count += statuses.count(PutStatus.NEW)
-                number += 1
-            await store.close_plan(tenant, plan_id)
-        return count
-
-    async def _put(self, plan_id: str, pushes: Sequence[NewPush], token: int) -> list[PutStatus]:
-        store, tenant = self._worker.store, self._worker.tenant
-        statuses = await store.put_pushes(tenant, pushes, token, self._clock())
-        await store.close_plan(tenant, plan_id)
-        return statuses
-
-    @asynccontextmanager
-    async def _lease(self) -> AsyncGenerator[int, None]:
-        """The fencing token, while the lease is renewed; raises PlanRunningError."""
-        store, tenant = self._worker.store, self._worker.tenant
-        token = await store.acquire_lease(tenant, LEASE, uuid.uuid4().hex, self._lease_seconds)
-        if token is None:
-            raise PlanRunningError("another plan is being made: try again")
-        renewal = asyncio.create_task(self._renew(token))
-        try:
-            yield token
-        except FencedError as error:
-            raise PlanRunningError(f"{error}") from error
-        finally:
-            renewal.cancel()
-            await asyncio.gather(renewal, return_exceptions=True)
-            await store.release_lease(tenant, LEASE, token)
-
-    async def _renew(self, token: int) -> None:
-        while True:
-            await asyncio.sleep(self._lease_seconds / 3)
-            await self._worker.store.renew_lease(
-                self._worker.tenant, LEASE, token, self._lease_seconds
-            )
+        if not await self._worker.store.open_plans(self._worker.tenant):
+            return 0
+        async with self._commits.lease(WRITE_LEASE, self._lease_seconds) as token:
+            return await self._commits.complete(token)

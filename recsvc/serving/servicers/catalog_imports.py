@@ -13,12 +13,13 @@ from features.entities import Conflict, Lead, Member, Organization
 from recsvc.convert import names, values
 from recsvc.convert.events import row_error
 from recsvc.errors import InvalidNameError, MissingFieldError, ServiceError, UnknownMemberError
+from recsvc.serving.arrivals import Arrivals
 from recsvc.serving.interceptors import current_call
 from recsvc.serving.servicers.checks import check_tree, member_of, vectors_of
 from recsvc.serving.servicers.kinds import Kind
 from recsvc.serving.servicers.shared import Service, known_ids, live_view
 from recsvc.serving.worker import TenantWorker
-from recsvc.store.codec import RecordKind, Tombstone, entity_id
+from recsvc.store.codec import Entity, RecordKind, Tombstone, entity_id
 from recsvc.store.revision import NOTHING, Revision
 from recsvc.v1 import catalog_pb2, errors_pb2
 
@@ -54,6 +55,7 @@ class _Import(Generic[E, M]):
     revision: Revision = NOTHING
     chunk: list[tuple[int, str, E]] = field(default_factory=list)
     parents: dict[str, str] | None = None
+    arrivals: Arrivals | None = None
 
     async def add(self, rows: Sequence[M]) -> None:
         """Checks rows and writes each chunk that is full."""
@@ -83,9 +85,20 @@ class _Import(Generic[E, M]):
         entities = await self._completed([entity for _, _, entity in rows])
         if not entities:
             return
+        arrived = await self._note_arrivals(entities)
         vectors = await asyncio.to_thread(vectors_of, live_view(self.worker), entities)
         put = self.worker.store.put(self.worker.tenant, entities, vectors)
         self.revision = self.revision.merge(await put)
+        if arrived and self.arrivals is not None:
+            self.arrivals.wake()
+
+    async def _note_arrivals(self, entities: Sequence[Entity]) -> bool:
+        """Whether urgent leads are among the rows, which are noted then."""
+        leads: list[Lead] = [e for e in entities if isinstance(e, Lead)]
+        if self.arrivals is None or not leads:
+            return False
+        catalog = live_view(self.worker).catalog
+        return await self.arrivals.note((e, catalog.get(Lead, e.lead_id)) for e in leads)
 
     def _entity(self, message: M) -> E:
         now_us = self.clock()
@@ -140,7 +153,8 @@ async def import_rows(
         if running is None:
             worker = service.worker(request.parent, "parent")
             names.parse_tenant(request.parent, worker.tenant)
-            running = _Import(kind, worker, service.clock)
+            arrivals = service.arrivals.get(worker.tenant)
+            running = _Import(kind, worker, service.clock, arrivals=arrivals)
         elif request.parent and request.parent != names.tenant_name(running.worker.tenant):
             service.worker(request.parent, "parent")
             raise InvalidNameError(

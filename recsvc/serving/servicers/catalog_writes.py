@@ -182,7 +182,14 @@ class CatalogWrites:
         if new == base and expected != DELETED:
             return await worker.store.put(worker.tenant, [new])  # as it is stored: no new change
         vectors = vectors_of(worker.live, [new])
-        return await worker.store.replace(worker.tenant, new, expected, vectors)
+        arrivals = self._service.arrivals.get(worker.tenant)
+        if not isinstance(new, Lead) or arrivals is None:
+            return await worker.store.replace(worker.tenant, new, expected, vectors)
+        arrived = await arrivals.note([(new, base if isinstance(base, Lead) else None)])
+        revision = await worker.store.replace(worker.tenant, new, expected, vectors)
+        if arrived:
+            arrivals.wake()
+        return revision
 
     async def _base(
         self, worker: TenantWorker, kind: Kind[E, M], identifier: str, context: Context

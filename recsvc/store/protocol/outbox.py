@@ -59,6 +59,15 @@ class Outbox(Protocol):
         """The pushes that are known, by id."""
         ...
 
+    async def members_pushes(
+        self, tenant: str, member_ids: Sequence[str], since_us: int
+    ) -> dict[str, list[tuple[str, int]]]:
+        """What was put for members: (push id, release) of those released since an instant.
+
+        Only what counts against caps: not what nobody fetched in time.
+        """
+        ...
+
     def open_pushes(self, tenant: str) -> AsyncGenerator[list[StoredPush], None]:
         """All pushes that nobody has acknowledged and that were not dropped, in batches."""
         ...

@@ -37,6 +37,24 @@ class Plans(Protocol):
         """All pushes of a plan are in the outbox."""
         ...
 
+    async def note_arrivals(self, tenant: str, lead_ids: Sequence[str], now_us: int) -> None:
+        """Remember urgent leads that are about to be written, until they are settled."""
+        ...
+
+    async def arrivals(self, tenant: str) -> dict[str, int]:
+        """Urgent leads that were noted and not settled, oldest first, and when they were noted."""
+        ...
+
+    async def settle_arrivals(
+        self, tenant: str, lead_ids: Sequence[str], now_us: int, pushed: bool
+    ) -> None:
+        """These leads need no plan of their own any more: `pushed` by one, known for a day."""
+        ...
+
+    async def pushed_on_arrival(self, tenant: str, since_us: int) -> set[str]:
+        """Leads that were settled as pushed at or after an instant of the last day."""
+        ...
+
     async def pause(self, tenant: str, pause: Pause) -> None:
         """Stop pushes of an organization, or of the whole tenant, until they are resumed."""
         ...

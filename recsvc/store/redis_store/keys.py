@@ -137,6 +137,20 @@ class BucketKeys:
         return f"{self.prefix}plan:{plan_id}"
 
     @property
+    def arrivals(self) -> str:
+        """Sorted set: urgent lead -> when it was noted, of those nobody has planned yet."""
+        return self.prefix + "arrivals"
+
+    @property
+    def arrived(self) -> str:
+        """Sorted set: urgent lead -> when it was planned on its arrival; a day."""
+        return self.prefix + "arrived"
+
+    def planned_pushes(self, member_id: str) -> str:
+        """Sorted set: push id -> release, of what was put for a member and counts against caps."""
+        return f"{self.prefix}planned:{member_id}"
+
+    @property
     def pauses(self) -> str:
         """Hash: organization id ("" for all) -> who paused its pushes, and why."""
         return self.prefix + "pauses"

@@ -17,7 +17,7 @@ from recsvc.store.pushes import (
     bucket_of_push,
 )
 from recsvc.store.redis_store.base import TenantBase
-from recsvc.store.redis_store.keys import BucketKeys
+from recsvc.store.redis_store.keys import BucketKeys, bucket_of
 from recsvc.store.redis_store.scripts import Call
 
 _FIELDS = ("push", "state", "time", "why", "sent", "detail")
@@ -40,6 +40,26 @@ class OutboxReads(TenantBase):
                 ids.append(push_id)
         answers = await self._gateway.read(calls)
         return {i: _stored(a) for i, a in zip(ids, answers, strict=True) if a[0] is not None}
+
+    async def members_pushes(
+        self, tenant: str, member_ids: Sequence[str], since_us: int
+    ) -> dict[str, list[tuple[str, int]]]:
+        """See Store."""
+        bucket_count = await self._known_buckets(tenant)
+        if not bucket_count:
+            return {}
+        calls = []
+        for member_id in member_ids:
+            bucket = bucket_of(member_id, bucket_count)
+            key = BucketKeys.of(tenant, bucket).planned_pushes(member_id)
+            look = ("ZRANGEBYSCORE", key, since_us // 1000, "+inf", "WITHSCORES")
+            calls.append(Call(bucket, look))
+        found = {}
+        for member_id, entries in zip(member_ids, await self._gateway.read(calls), strict=True):
+            pairs = zip(entries[::2], entries[1::2], strict=True)
+            if entries:
+                found[member_id] = [(push_id.decode(), int(ms) * 1000) for push_id, ms in pairs]
+        return found
 
     async def open_pushes(self, tenant: str) -> AsyncGenerator[list[StoredPush], None]:
         """See Store."""

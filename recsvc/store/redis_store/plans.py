@@ -14,11 +14,13 @@ from recsvc.store.pushes import NewPush, Pause, Push
 from recsvc.store.redis_store import scripts
 from recsvc.store.redis_store.base import TenantBase, control_keys
 from recsvc.store.redis_store.keys import CONTROL_BUCKET
-from recsvc.store.redis_store.scripts import Call
+from recsvc.store.redis_store.scripts import Call, Command
 
 _PART = 100
 _KEEP_SECONDS = 7 * 86_400
 """A plan that nobody completed for so long is forgotten: its pushes would be out of date."""
+
+_ARRIVED_SECONDS = 86_400
 
 
 class _Row(msgspec.Struct, array_like=True):
@@ -88,6 +90,45 @@ class Plans(TenantBase):
                 Call(CONTROL_BUCKET, ("DEL", names.plan(plan_id))),
             ]
         )
+
+    async def note_arrivals(self, tenant: str, lead_ids: Sequence[str], now_us: int) -> None:
+        """See Store."""
+        await self.open_tenant(tenant)
+        scores = [part for lead_id in lead_ids for part in (now_us // 1000, lead_id)]
+        key = control_keys(tenant).arrivals
+        await self._gateway.write([Call(CONTROL_BUCKET, ("ZADD", key, *scores))])
+
+    async def arrivals(self, tenant: str) -> dict[str, int]:
+        """See Store."""
+        look = ("ZRANGE", control_keys(tenant).arrivals, 0, -1, "WITHSCORES")
+        [found] = await self._gateway.read([Call(CONTROL_BUCKET, look)])
+        pairs = zip(found[::2], found[1::2], strict=True)
+        return {lead_id.decode(): int(time_ms) * 1000 for lead_id, time_ms in pairs}
+
+    async def settle_arrivals(
+        self, tenant: str, lead_ids: Sequence[str], now_us: int, pushed: bool
+    ) -> None:
+        """See Store."""
+        if not lead_ids:
+            return
+        names, now_ms = control_keys(tenant), now_us // 1000
+        commands: list[Command] = []
+        if pushed:  # known as such before the note goes
+            scores = [part for lead_id in lead_ids for part in (now_ms, lead_id)]
+            old_ms = now_ms - 1000 * _ARRIVED_SECONDS
+            commands += [
+                ("ZADD", names.arrived, *scores),
+                ("ZREMRANGEBYSCORE", names.arrived, "-inf", old_ms),
+                ("EXPIRE", names.arrived, _ARRIVED_SECONDS),
+            ]
+        commands.append(("ZREM", names.arrivals, *lead_ids))
+        await self._gateway.write([Call(CONTROL_BUCKET, command) for command in commands])
+
+    async def pushed_on_arrival(self, tenant: str, since_us: int) -> set[str]:
+        """See Store."""
+        look = ("ZRANGEBYSCORE", control_keys(tenant).arrived, since_us // 1000, "+inf")
+        [found] = await self._gateway.read([Call(CONTROL_BUCKET, look)])
+        return {lead_id.decode() for lead_id in found}
 
     async def pause(self, tenant: str, pause: Pause) -> None:
         """See Store."""
