@@ -18,6 +18,7 @@ from tiny_bundle import publish_tiny
 
 from recsvc.config import load_settings
 from recsvc.model.registry import ModelRegistry
+from recsvc.serving.call_log import CallLog, build_call_log
 from recsvc.serving.log import build_logger
 from recsvc.serving.metrics import Metrics
 from recsvc.serving.server import Server
@@ -48,6 +49,7 @@ class Service:
     metrics: Metrics
     valkey: EmbeddedValkey
     logs: io.StringIO
+    calls: CallLog
     channel: grpc.aio.Channel
     port: int
 
@@ -61,6 +63,7 @@ class Service:
 
     def log_lines(self, event: str) -> list[dict[str, Any]]:
         """What was logged under this name so far."""
+        self.calls.flush()
         lines = [json.loads(line) for line in self.logs.getvalue().splitlines()]
         return [line for line in lines if line["event"] == event]
 
@@ -109,11 +112,12 @@ async def serving(
         store = await stack.enter_async_context(RedisStore(valkey.url))
         metrics, logs = Metrics(), io.StringIO()
         log = build_logger(settings.log_level, stream=logs)
-        server = Server(settings, store, KEY, metrics, log, worker_id=worker_id)
+        calls = build_call_log(settings.log_level, stream=logs)
+        server = Server(settings, store, KEY, metrics, log, worker_id=worker_id, call_log=calls)
         stack.push_async_callback(server.stop, 1.0)
         port = await server.start("127.0.0.1:0")
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
-        yield Service(server, store, registry, metrics, valkey, logs, channel, port)
+        yield Service(server, store, registry, metrics, valkey, logs, calls, channel, port)
 
 
 @dataclass

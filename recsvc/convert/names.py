@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from functools import lru_cache
 
 from recsvc.errors import InvalidNameError, MissingFieldError, PermissionDeniedError
 
@@ -11,16 +13,12 @@ ANY = "-"
 """Stands for "any" in the parent of a list, and for "derive it" as a conflict's id."""
 
 _SHOWN = 80
-_PUNCTUATION = frozenset("-_.~:@")
+_ID = re.compile(rf"[\w.~:@-]{{1,{MAX_ID_LENGTH}}}")
 
 
 def is_id(text: str) -> bool:
     """Whether a text can be an id: 1 to 128 letters, digits and `- _ . ~ : @`, not `-` alone."""
-    return (
-        0 < len(text) <= MAX_ID_LENGTH
-        and text != ANY
-        and all(c.isalnum() or c in _PUNCTUATION for c in text)
-    )
+    return _ID.fullmatch(text) is not None and text != ANY
 
 
 def shown(text: str) -> str:
@@ -42,6 +40,12 @@ def check_id(text: str, field: str) -> str:
 def tenant_name(tenant: str) -> str:
     """`tenants/{tenant}`."""
     return f"tenants/{tenant}"
+
+
+@lru_cache(maxsize=1_000)
+def name_prefix(tenant: str, collection: str) -> str:
+    """What the names of a tenant's resources of one kind begin with."""
+    return f"tenants/{tenant}/{collection}/"
 
 
 def format_name(tenant: str, collection: str, identifier: str) -> str:
@@ -75,6 +79,9 @@ def parse_name(name: str, tenant: str, collection: str, field: str) -> str:
 
     Raises MissingField-, InvalidNameError, and PermissionDeniedError for another tenant's name.
     """
+    prefix = name_prefix(tenant, collection)
+    if name.startswith(prefix) and is_id(identifier := name[len(prefix) :]):
+        return identifier
     if tenant_of(name, field) != tenant:
         raise _denied(field)
     parts = name.split("/")

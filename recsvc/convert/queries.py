@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from recsvc.convert import names, values
 from recsvc.errors import InvalidEnumError, InvalidIndexError, InvalidPageSizeError
-from recsvc.matching.queries import Wanted
+from recsvc.matching.queries import ANYTHING, Wanted
 from recsvc.v1 import recommendation_pb2 as pb
 
 DEFAULT_LIST_SIZE = 10
@@ -22,6 +22,8 @@ MAX_PAIRS = 5_000
 MAX_CANDIDATES = 5_000
 MAX_ORGANIZATIONS = 100
 MAX_DISTANCE_KM = 20_100.0
+
+_VIEWS = frozenset(pb.View.values())
 
 ListRequest = pb.RecommendLeadsRequest | pb.BatchRecommendLeadsRequest | pb.MatchMembersRequest
 
@@ -48,7 +50,7 @@ def page_size(value: int, default: int, limit: int) -> int:
 
 def list_options(request: ListRequest, tenant: str, collection: str, now_us: int) -> ListOptions:
     """Checked options; `collection` is what the list holds, "leads" or "members"."""
-    if request.view not in pb.View.values():
+    if request.view not in _VIEWS:
         raise InvalidEnumError(f"view is {request.view}, which is not known", field="view")
     diversity = None
     if request.HasField("diversity"):
@@ -56,8 +58,10 @@ def list_options(request: ListRequest, tenant: str, collection: str, now_us: int
     as_of_us = None
     if request.HasField("as_of_time"):
         as_of_us = values.time_us(request.as_of_time, now_us, "as_of_time")
-    with values.within("eligibility."):
-        wanted = wanted_from_proto(request.eligibility, tenant, collection)
+    wanted = ANYTHING
+    if request.HasField("eligibility"):
+        with values.within("eligibility."):
+            wanted = wanted_from_proto(request.eligibility, tenant, collection)
     return ListOptions(
         page_size(request.page_size, DEFAULT_LIST_SIZE, MAX_LIST_SIZE),
         wanted,

@@ -8,7 +8,7 @@ from features.entities import Lead, Member
 from recsvc.convert import names
 from recsvc.convert.leads import lead_to_proto
 from recsvc.convert.members import member_to_proto
-from recsvc.matching.queries import PairScores, RankedList, Reason, ServingMode, Term
+from recsvc.matching.queries import Item, PairScores, RankedList, Reason, ServingMode, Term
 from recsvc.model.verdicts import Verdict
 from recsvc.v1 import recommendation_pb2 as pb
 
@@ -19,12 +19,17 @@ MODES = {
     ServingMode.COLD_START: pb.SERVING_MODE_COLD_START,
     ServingMode.POPULARITY: pb.SERVING_MODE_POPULARITY,
 }
-_CODES = dict(pb.ReasonCode.items())
+_CODES = {
+    name.removeprefix("REASON_CODE_"): pb.ReasonCode.ValueType(code)
+    for name, code in pb.ReasonCode.items()
+}
+
+ListReply = pb.RecommendLeadsResponse | pb.MatchMembersResponse
 
 
 def reason_code(group: str) -> pb.ReasonCode.ValueType:
     """The code of a group of terms; groups are named as the codes are."""
-    return _CODES[f"REASON_CODE_{group}"]
+    return _CODES[group]
 
 
 def filter_reason(verdict: Verdict) -> pb.FilterReason.ValueType:
@@ -45,67 +50,84 @@ def terms_to_proto(terms: Iterable[Term]) -> list[pb.ScoreTerm]:
     ]
 
 
-def removed_to_proto(ranked: RankedList) -> list[pb.RemovedCount]:
-    """What each filter took, candidates that do not exist first."""
-    counts = dict(ranked.removed)
-    if ranked.unknown_candidates:
-        counts[Verdict.DELETED] = counts.get(Verdict.DELETED, 0) + ranked.unknown_candidates
-    return [
-        pb.RemovedCount(reason=filter_reason(verdict), count=count)
-        for verdict, count in sorted(counts.items())
-        if count
-    ]
+# Ranked lists are filled in place, field by field. A message given to a constructor is written to
+# bytes and read again at every level (upb copies in no other way): three times the time.
 
 
-def leads_to_proto(
+def fill_leads(
+    reply: pb.RecommendLeadsResponse,
     ranked: RankedList,
     tenant: str,
     offset: int,
     lead: Callable[[str], Lead | None] | None,
     holders: Mapping[str, int],
-) -> list[pb.RecommendedLead]:
+) -> None:
     """The items of a page that begins at `offset`; `lead` looks up the resource (FULL view).
 
     `holders` says how many members hold a lead, none where it does not name it.
     """
-    found = []
+    add, prefix = reply.leads.add, names.name_prefix(tenant, "leads")
     for place, item in enumerate(ranked.items, offset):
-        message = pb.RecommendedLead(
-            lead=names.format_name(tenant, "leads", item.id),
-            position=place,
-            score=item.score,
-            claim_probability=item.claim_probability,
-            reasons=reasons_to_proto(item.reasons),
-            distance_km=item.distance_km,
-            diversity_adjustment=item.diversity_adjustment,
-            terms=terms_to_proto(item.terms),
-        )
+        message = add()
+        message.lead = prefix + item.id
+        _fill_item(message, item, place)
         if lead is not None and (resource := lead(item.id)) is not None:
             message.resource.CopyFrom(lead_to_proto(resource, tenant, holders.get(item.id, 0)))
-        found.append(message)
-    return found
+    _fill_counts(reply, ranked)
 
 
-def members_to_proto(
-    ranked: RankedList, tenant: str, offset: int, member: Callable[[str], Member | None] | None
-) -> list[pb.MatchedMember]:
+def fill_members(
+    reply: pb.MatchMembersResponse,
+    ranked: RankedList,
+    tenant: str,
+    offset: int,
+    member: Callable[[str], Member | None] | None,
+) -> None:
     """The items of a page that begins at `offset`; `member` looks up the resource (FULL view)."""
-    found = []
+    add, prefix = reply.members.add, names.name_prefix(tenant, "members")
     for place, item in enumerate(ranked.items, offset):
-        message = pb.MatchedMember(
-            member=names.format_name(tenant, "members", item.id),
-            position=place,
-            score=item.score,
-            claim_probability=item.claim_probability,
-            reasons=reasons_to_proto(item.reasons),
-            distance_km=item.distance_km,
-            diversity_adjustment=item.diversity_adjustment,
-            terms=terms_to_proto(item.terms),
-        )
+        message = add()
+        message.member = prefix + item.id
+        _fill_item(message, item, place)
         if member is not None and (resource := member(item.id)) is not None:
             message.resource.CopyFrom(member_to_proto(resource, tenant))
-        found.append(message)
-    return found
+    _fill_counts(reply, ranked)
+
+
+def _fill_item(message: pb.RecommendedLead | pb.MatchedMember, item: Item, place: int) -> None:
+    message.position = place
+    message.score = item.score
+    if item.claim_probability is not None:
+        message.claim_probability = item.claim_probability
+    if item.distance_km is not None:
+        message.distance_km = item.distance_km
+    if item.diversity_adjustment:
+        message.diversity_adjustment = item.diversity_adjustment
+    add = message.reasons.add
+    for reason in item.reasons:
+        told = add()
+        told.code = _CODES[reason.group]
+        told.weight = reason.weight
+        told.text = reason.text
+    if item.terms:
+        message.terms.extend(terms_to_proto(item.terms))
+
+
+def _fill_counts(reply: ListReply, ranked: RankedList) -> None:
+    """What is said of the list as a whole; what each filter took, ascending by its number."""
+    reply.serving_mode = MODES[ranked.mode]
+    reply.baseline = ranked.baseline
+    reply.eligible_count = ranked.eligible_count
+    counts = ranked.removed
+    if ranked.unknown_candidates:  # they do not exist, as if they were deleted
+        deleted = counts.get(Verdict.DELETED, 0) + ranked.unknown_candidates
+        counts = {**counts, Verdict.DELETED: deleted}
+    add = reply.removed.add
+    for verdict, count in sorted(counts.items()):
+        if count:
+            took = add()
+            took.reason = pb.FilterReason.ValueType(verdict)
+            took.count = count
 
 
 def scores_to_proto(found: PairScores, model_version: str, revision: str) -> pb.ScorePairsResponse:

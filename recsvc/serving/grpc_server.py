@@ -11,6 +11,7 @@ from grpc_reflection.v1alpha import reflection
 from structlog.typing import FilteringBoundLogger
 
 from recsvc.errors import ConfigError
+from recsvc.serving.call_log import CallLog
 from recsvc.serving.interceptors import Authenticator, ServiceInterceptor
 from recsvc.serving.metrics import Metrics
 from recsvc.serving.servicers.catalog import CatalogServicer
@@ -58,13 +59,15 @@ def build_server(
     health_servicer: health_pb2_grpc.HealthServicer,
     metrics: Metrics,
     log: FilteringBoundLogger,
+    call_log: CallLog | None = None,
 ) -> grpc.aio.Server:
-    """The server of all services; it listens nowhere yet."""
+    """The server of all services; it listens nowhere yet. `call_log`: see ServiceInterceptor."""
     guard = ServiceInterceptor(
         Authenticator(settings.tokens, settings.tenants),
         metrics,
         log,
         settings.max_in_flight,
+        call_log,
     )
     interceptors: list[Any] = [*tracing_interceptor(settings.tracing), guard]
     server = grpc.aio.server(

@@ -7,7 +7,8 @@ serves them on one port. Without that variable the numbers stay in the process.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,8 +31,61 @@ _CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2
 _STAGE_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
 
 
+class BatchHistogram(Histogram):
+    """A histogram that takes many observations at once."""
+
+    def add(self, counts: Sequence[int], total: float) -> None:
+        """`counts` observations by bucket (the last: above all bounds), and their sum."""
+        self._sum.inc(total)
+        for bucket, count in zip(self._buckets, counts, strict=True):
+            if count:
+                bucket.inc(count)
+
+
+class _Observed:
+    """Observations that are still to be added to a histogram."""
+
+    __slots__ = ("_bounds", "_counts", "_histogram", "_total")
+
+    def __init__(self, histogram: BatchHistogram, bounds: Sequence[float]) -> None:
+        self._histogram = histogram
+        self._bounds = bounds
+        self._counts = [0] * (len(bounds) + 1)
+        self._total = 0.0
+
+    def observe(self, value: float) -> None:
+        self._counts[bisect_left(self._bounds, value)] += 1
+        self._total += value
+
+    def flush(self) -> None:
+        if any(self._counts):
+            self._histogram.add(self._counts, self._total)
+            self._counts = [0] * len(self._counts)
+            self._total = 0.0
+
+
+class _Counted:
+    """What is still to be added to a counter."""
+
+    __slots__ = ("_counter", "count")
+
+    def __init__(self, counter: Counter) -> None:
+        self._counter = counter
+        self.count = 0
+
+    def flush(self) -> None:
+        if self.count:
+            self._counter.inc(self.count)
+            self.count = 0
+
+
 class Metrics:
-    """The numbers of one process; also what the pipeline tells its stages to (StageObserver)."""
+    """The numbers of one process; also what the pipeline tells its stages to (StageObserver).
+
+    What every call adds to is gathered in plain numbers first: in the files that processes share
+    each number costs a system's worth of packing and locking. `flush` adds them up; the guard does
+    so a few times a second, and whoever reads the numbers here does, too.
+    """
 
     def __init__(self, registry: CollectorRegistry | None = None) -> None:
         self.registry = registry or CollectorRegistry()
@@ -41,7 +95,7 @@ class Metrics:
             ("method", "status", "reason"),
             registry=self.registry,
         )
-        self._seconds = Histogram(
+        self._seconds = BatchHistogram(
             "recsvc_call_seconds",
             "Time from the first byte of a call to its end",
             ("method",),
@@ -54,7 +108,7 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
-        self._stages = Histogram(
+        self._stages = BatchHistogram(
             "recsvc_stage_seconds",
             "Time a stage of the pipeline took",
             ("stage",),
@@ -92,38 +146,51 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
-        # A label look-up costs as much as a stage: each child is looked up once.
-        self._stage_children: dict[str, Histogram] = {}
-        self._removed_children: dict[Verdict, Counter] = {}
-        self._call_children: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
+        self._stage_seconds: dict[str, _Observed] = {}
+        self._removed_counts: dict[Verdict, _Counted] = {}
+        self._ended: dict[tuple[str, str, str], _Counted] = {}
+        self._call_seconds: dict[str, _Observed] = {}
+        self._at_hand = 0
 
     def stage(self, name: str, seconds: float) -> None:
         """One run of a stage."""
-        child = self._stage_children.get(name)
-        if child is None:
-            child = self._stage_children[name] = self._stages.labels(name)
-        child.observe(seconds)
+        observed = self._stage_seconds.get(name)
+        if observed is None:
+            observed = _Observed(self._stages.labels(name), _STAGE_SECONDS)
+            self._stage_seconds[name] = observed
+        observed.observe(seconds)
 
     def removed(self, verdict: Verdict, count: int) -> None:
         """What a filter took out of one list."""
-        child = self._removed_children.get(verdict)
-        if child is None:
-            child = self._removed_children[verdict] = self._removed.labels(verdict.name.lower())
-        child.inc(count)
+        counted = self._removed_counts.get(verdict)
+        if counted is None:
+            counted = _Counted(self._removed.labels(verdict.name.lower()))
+            self._removed_counts[verdict] = counted
+        counted.count += count
 
     def call(self, method: str, status: str, reason: str, seconds: float) -> None:
         """One call that ended."""
         key = method, status, reason
-        children = self._call_children.get(key)
-        if children is None:
-            children = self._calls.labels(*key), self._seconds.labels(method)
-            self._call_children[key] = children
-        children[0].inc()
-        children[1].observe(seconds)
+        counted = self._ended.get(key)
+        if counted is None:
+            counted = self._ended[key] = _Counted(self._calls.labels(*key))
+            if method not in self._call_seconds:
+                observed = _Observed(self._seconds.labels(method), _CALL_SECONDS)
+                self._call_seconds[method] = observed
+        counted.count += 1
+        self._call_seconds[method].observe(seconds)
 
     def in_flight(self, count: int) -> None:
         """Calls in the process now."""
-        self._in_flight.set(count)
+        self._at_hand = count
+
+    def flush(self) -> None:
+        """Adds what was gathered to the numbers that are shown."""
+        self._in_flight.set(self._at_hand)
+        for observed in (*self._stage_seconds.values(), *self._call_seconds.values()):
+            observed.flush()
+        for counted in (*self._removed_counts.values(), *self._ended.values()):
+            counted.flush()
 
     def changes_applied(self, tenant: str, kind: str, count: int) -> None:
         """Entries of the change stream that were taken in."""
@@ -147,6 +214,7 @@ class Metrics:
 
     def text(self) -> str:
         """The exposition of this process alone."""
+        self.flush()
         return generate_latest(self.registry).decode()
 
 

@@ -18,6 +18,7 @@ from recsvc.matching.pipeline import now_us
 from recsvc.model.registry import ModelRegistry
 from recsvc.push.config import PushConfig, read_push_config
 from recsvc.serving.attribution import AttributionCodec
+from recsvc.serving.call_log import CallLog
 from recsvc.serving.grpc_server import ALWAYS, RANKING, build_server, listen
 from recsvc.serving.heartbeat import Heartbeat
 from recsvc.serving.keeper import Keeper, archive_folder
@@ -52,8 +53,11 @@ class Server:
         log: FilteringBoundLogger,
         clock: Callable[[], int] = now_us,
         worker_id: str = "",
+        call_log: CallLog | None = None,
     ) -> None:
+        """`call_log` takes the line of each call, `log` when it is None."""
         self._settings = settings
+        self._call_log = call_log
         self._store = store
         self._metrics = metrics
         self._log = log
@@ -124,7 +128,7 @@ class Server:
         for name in ALWAYS:
             await self._health.set(name, _SERVING)
         self._grpc = build_server(
-            self._settings, self._service, self._health, self._metrics, self._log
+            self._settings, self._service, self._health, self._metrics, self._log, self._call_log
         )
         port = listen(self._grpc, address, self._settings.tls)
         await self._grpc.start()
@@ -148,6 +152,9 @@ class Server:
         for worker in self.workers.values():
             await worker.aclose()
         await self._heartbeat.stop()
+        self._metrics.flush()
+        if self._call_log is not None:
+            self._call_log.flush()
 
     def look_for_models(self) -> None:
         """SIGHUP: looks at the models folder now, also at what was refused before."""

@@ -31,6 +31,7 @@ class Sealer:
 
     def __init__(self, key: bytes) -> None:
         self._key = key
+        self._begun: dict[str, hashlib.blake2b] = {}
 
     def seal(self, purpose: str, payload: bytes) -> str:
         """The payload as a text that can be checked later."""
@@ -50,10 +51,15 @@ class Sealer:
         return payload
 
     def _code(self, purpose: str, payload: bytes) -> bytes:
-        person = hashlib.blake2b(purpose.encode(), digest_size=16).digest()
-        return hashlib.blake2b(
-            payload, digest_size=_CODE_BYTES, key=self._key, person=person
-        ).digest()
+        begun = self._begun.get(purpose)
+        if begun is None:
+            person = hashlib.blake2b(purpose.encode(), digest_size=16).digest()
+            begun = hashlib.blake2b(digest_size=_CODE_BYTES, key=self._key, person=person)
+            self._begun[purpose] = begun
+        # Key and purpose are worked in once, each payload goes on from there.
+        code = begun.copy()
+        code.update(payload)
+        return code.digest()
 
 
 def load_key(data_folder: Path) -> bytes:

@@ -15,6 +15,7 @@ import sys
 import msgspec
 
 from recsvc.errors import ConfigError
+from recsvc.serving.call_log import build_call_log
 from recsvc.serving.log import build_logger
 from recsvc.serving.metrics import Metrics
 from recsvc.serving.orders import Order, Ready
@@ -28,6 +29,7 @@ async def run(order: Order) -> int:
     """Serves until SIGTERM; the exit code."""
     settings = Settings(**json.loads(order.settings))
     log = build_logger(settings.log_level, settings.log_format, worker=order.index)
+    calls = build_call_log(settings.log_level, settings.log_format, worker=order.index)
     stopping, loop = asyncio.Event(), asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     # Ctrl-C reaches the whole group: the supervisor decides when its workers end.
@@ -35,7 +37,8 @@ async def run(order: Order) -> int:
     answer_seconds = settings.store_answer_seconds
     async with RedisStore(order.store_url, answer_seconds=answer_seconds) as store:
         try:
-            server = Server(settings, store, load_key(settings.data_folder), Metrics(), log)
+            key = load_key(settings.data_folder)
+            server = Server(settings, store, key, Metrics(), log, call_log=calls)
             loop.add_signal_handler(signal.SIGHUP, server.look_for_models)
             port = await server.start(order.address)
         except ConfigError as error:

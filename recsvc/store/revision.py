@@ -91,7 +91,7 @@ class Revision:
 
     def covers(self, other: Revision) -> bool:
         """Whether everything up to `other` is included in this revision."""
-        if self.positions == other.positions:
+        if not other.positions or self.positions == other.positions:
             return True
         mine = dict(self.positions)
         return all(mine.get(bucket, START) >= p for bucket, p in other.positions)

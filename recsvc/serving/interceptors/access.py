@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from functools import cached_property
 
 from google.protobuf.descriptor import FileDescriptor
 
@@ -48,7 +49,7 @@ class Role(IntEnum):
 _SEES_THE_PAST = frozenset({Role.OPERATOR, Role.AUDITOR})
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Caller:
     """Who calls. `tenants` are those it may name; `role` None without configured tokens: all."""
 
@@ -73,7 +74,7 @@ class Caller:
                 field="as_of_time",
             )
 
-    @property
+    @cached_property
     def actor(self) -> str:
         """How activations and logs name the caller."""
         role = "local" if self.role is None else self.role.name.lower()
@@ -102,11 +103,11 @@ class Authenticator:
             for t in tokens
         }
         # Without tokens the server listens on loopback only, see recsvc.settings.
-        self._anybody = None if tokens else Caller(frozenset(tenants), None)
+        self.anybody = None if tokens else Caller(frozenset(tenants), None)
 
     def admit(self, method: str, metadata: Iterable[tuple[str, str | bytes]] | None) -> Caller:
         """The caller; raises UnauthenticatedError, RoleNotAllowedError."""
-        caller = self._anybody or self._identify(metadata or ())
+        caller = self.anybody or self._identify(metadata or ())
         if caller.role is not None and caller.role not in self.roles[method]:
             allowed = ", ".join(sorted(r.name.lower() for r in self.roles[method]))
             raise RoleNotAllowedError(

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from typing import Protocol
 
 from recsvc.serving.interceptors.access import Caller
 
 _NOBODY = Caller(frozenset(), None)
+
+
+class Reply(Protocol):
+    """A reply that says what it was based on."""
+
+    attribution_token: str
+    model_version: str
 
 
 @dataclass(slots=True)
@@ -19,6 +27,12 @@ class Call:
     overloaded: bool = False
     caller: Caller = _NOBODY
     notes: dict[str, object] = field(default_factory=dict)
+
+    def answered(self, reply: Reply, **subject: str) -> None:
+        """Notes whom a list was for and what was decided."""
+        self.notes |= subject
+        self.notes["attribution_token"] = reply.attribution_token
+        self.notes["model"] = reply.model_version
 
 
 # Each call is handled in a task of its own, and a task has its own context.

@@ -25,9 +25,14 @@ from recsvc.errors import (
     OverloadedError,
     ServiceError,
 )
+from recsvc.serving.call_log import CallLog, ShownCalls
+from recsvc.serving.deferred import Deferred
 from recsvc.serving.interceptors.access import Authenticator
 from recsvc.serving.interceptors.calls import Call, current_call, set_current_call
 from recsvc.serving.metrics import Metrics
+
+_WRITE_SECONDS = 0.05
+"""Lines and numbers of calls are written down so soon: a worker that is killed loses that much."""
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Behaviour = Callable[[Any, Context], Any]
@@ -62,10 +67,14 @@ class ServiceInterceptor(_Base):
         metrics: Metrics,
         log: FilteringBoundLogger,
         max_in_flight: int,
+        call_log: CallLog | None = None,
     ) -> None:
+        """`call_log` takes the line of each call, `log` when it is None."""
         self._authenticator = authenticator
         self._metrics = metrics
         self._log = log
+        self._calls: CallLog = ShownCalls(log) if call_log is None else call_log
+        self._soon = Deferred(self._write_down, _WRITE_SECONDS)
         self._max_in_flight = max_in_flight
         self._in_flight = 0
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
@@ -90,12 +99,20 @@ class ServiceInterceptor(_Base):
         task = asyncio.current_task()
         assert task is not None, "grpc.aio handles each call in a task"
         # However the call ends, also before its handler begins: the task ends.
-        task.add_done_callback(lambda _: self._count(-1))
+        task.add_done_callback(self._ended)
         return self._guarded[method]
+
+    def _ended(self, _: asyncio.Task[Any]) -> None:
+        self._count(-1)
+        self._soon.ask()
 
     def _count(self, change: int) -> None:
         self._in_flight += change
         self._metrics.in_flight(self._in_flight)
+
+    def _write_down(self) -> None:
+        self._metrics.flush()
+        self._calls.flush()
 
     def _guard(self, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         """A handler of the same kind whose behaviour runs inside `_around`."""
@@ -117,7 +134,6 @@ class ServiceInterceptor(_Base):
             try:
                 self._admit(call, context)
                 reply = await inner(checked(request), context)
-                _note_reply(call, reply)
             except BaseException as error:
                 refusal = self._failed(call, context, error)
                 if refusal is None:
@@ -171,7 +187,11 @@ class ServiceInterceptor(_Base):
             raise OverloadedError(
                 f"the worker has {self._max_in_flight} calls at hand: slow down and try again"
             )
-        call.caller = self._authenticator.admit(call.method, context.invocation_metadata())
+        anybody = self._authenticator.anybody
+        if anybody is None:
+            call.caller = self._authenticator.admit(call.method, context.invocation_metadata())
+        else:
+            call.caller = anybody
         if _is_late(context):
             raise DeadlineExceededError("the deadline passed before the call was begun")
 
@@ -183,27 +203,19 @@ class ServiceInterceptor(_Base):
     def _finish(self, call: Call, status: str, reason: str) -> None:
         seconds = time.perf_counter() - call.arrival_seconds
         self._metrics.call(call.method, status, reason, seconds)
-        self._log.info(
-            "call",
-            method=call.method,
-            status=status,
-            reason=reason,
-            seconds=round(seconds, 6),
-            caller=call.caller.actor,
-            **call.notes,
-        )
+        fields: dict[str, Any] = {
+            "method": call.method,
+            "status": status,
+            "reason": reason,
+            "seconds": round(seconds, 6),
+            "caller": call.caller.actor,
+        }
+        self._calls.write(fields | call.notes)
 
 
 def _is_late(context: Context) -> bool:
     remaining = context.time_remaining()
     return remaining is not None and remaining <= 0
-
-
-def _note_reply(call: Call, reply: Any) -> None:
-    token = getattr(reply, "attribution_token", "")
-    if token:
-        call.notes["attribution_token"] = token
-        call.notes["model"] = reply.model_version
 
 
 def _tolerant(deserialize: Any) -> Callable[[bytes], Message | _Malformed]:

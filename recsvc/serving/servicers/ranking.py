@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from google.protobuf.message import Message
+from copy import deepcopy
+from typing import Literal
 
 from features.entities import Lead
 from recsvc.convert import queries, replies
@@ -13,7 +14,13 @@ from recsvc.serving.view import View
 from recsvc.serving.worker import TenantWorker
 from recsvc.v1 import recommendation_pb2 as pb
 
-_PER_PAGE = ("page_size", "page_token", "min_revision")
+PagedRequest = pb.RecommendLeadsRequest | pb.MatchMembersRequest
+
+_PER_PAGE: tuple[Literal["page_size", "page_token", "min_revision"], ...] = (
+    "page_size",
+    "page_token",
+    "min_revision",
+)
 """Fields that may differ from one page to the next."""
 
 
@@ -31,11 +38,21 @@ class Ranking:
             self._service.caller.check_as_of()
         return queries.list_options(request, worker.tenant, collection, self._service.clock())
 
-    def query(self, options: queries.ListOptions, binding: object, page_token: str) -> ListQuery:
+    def query(self, options: queries.ListOptions) -> ListQuery:
+        """The query of a first page, or of a list without pages."""
+        return self._query(options, 0, options.as_of_us)
+
+    def page_query(
+        self, options: queries.ListOptions, request: PagedRequest, view: View
+    ) -> ListQuery:
         """The query of a page; later pages are ranked as at the time of the first."""
-        offset, when_us = 0, options.as_of_us
-        if page_token:
-            offset, when_us = self._service.page_tokens.decode(binding, page_token)
+        if not request.page_token:
+            return self.query(options)
+        binding = page_binding(deepcopy(request), view)
+        offset, when_us = self._service.page_tokens.decode(binding, request.page_token)
+        return self._query(options, offset, when_us)
+
+    def _query(self, options: queries.ListOptions, offset: int, when_us: int | None) -> ListQuery:
         diversity = options.diversity
         return ListQuery(
             count=min(options.count, queries.MAX_DEPTH - offset),
@@ -46,17 +63,41 @@ class Ranking:
             as_of_us=self._service.clock() if when_us is None else when_us,
         )
 
-    def next_token(self, binding: object, query: ListQuery, ranked: RankedList) -> str:
-        """The token of the page after, "" on the last one."""
+    def next_token(
+        self, request: PagedRequest, view: View, query: ListQuery, ranked: RankedList
+    ) -> str:
+        """The token of the page after, "" on the last one; spends the request."""
         end = query.offset + len(ranked.items)
         if not ranked.more or end >= queries.MAX_DEPTH or query.as_of_us is None:
             return ""
-        return self._service.page_tokens.encode(binding, end, query.as_of_us)
+        return self._service.page_tokens.encode(page_binding(request, view), end, query.as_of_us)
 
-    def decision_token(
-        self, worker: TenantWorker, view: View, subject: str, query: ListQuery
-    ) -> str:
-        """The attribution token of a reply about `subject` (an id, "" for a draft)."""
+    def fill_leads(
+        self,
+        reply: pb.RecommendLeadsResponse,
+        worker: TenantWorker,
+        view: View,
+        member_id: str,
+        ranked: RankedList,
+        query: ListQuery,
+        full: bool,
+    ) -> None:
+        """The reply for one member, without the token of a next page."""
+        lead = (lambda i: view.catalog.get(Lead, i)) if full else None
+        replies.fill_leads(reply, ranked, worker.tenant, query.offset, lead, view.holders)
+        self.fill_decision(reply, worker, view, member_id, query)
+
+    def fill_decision(
+        self,
+        reply: replies.ListReply,
+        worker: TenantWorker,
+        view: View,
+        subject: str,
+        query: ListQuery,
+    ) -> None:
+        """What a reply about `subject` (an id, "" for a draft) was based on."""
+        reply.model_version = view.model_id
+        reply.revision = view.revision_text
         decision = Decision(
             view.model_id,
             view.revision,
@@ -64,35 +105,11 @@ class Ranking:
             subject_key(subject),
             draft=not subject,
         )
-        return self._service.attribution[worker.tenant].encode(decision)
-
-    def lead_reply(
-        self,
-        worker: TenantWorker,
-        view: View,
-        member_id: str,
-        ranked: RankedList,
-        query: ListQuery,
-        full: bool,
-    ) -> pb.RecommendLeadsResponse:
-        """The reply for one member, without the token of a next page."""
-        lead = (lambda i: view.catalog.get(Lead, i)) if full else None
-        return pb.RecommendLeadsResponse(
-            leads=replies.leads_to_proto(ranked, worker.tenant, query.offset, lead, view.holders),
-            attribution_token=self.decision_token(worker, view, member_id, query),
-            model_version=view.model_id,
-            revision=view.revision_text,
-            serving_mode=replies.MODES[ranked.mode],
-            baseline=ranked.baseline,
-            eligible_count=ranked.eligible_count,
-            removed=replies.removed_to_proto(ranked),
-        )
+        reply.attribution_token = self._service.attribution[worker.tenant].encode(decision)
 
 
-def page_binding(request: Message, view: View) -> list[object]:
-    """What a page token holds to: every field of the query, and the model."""
-    query = type(request)()
-    query.CopyFrom(request)
+def page_binding(request: PagedRequest, view: View) -> list[object]:
+    """What a page token holds to: every field of the query, and the model. Spends the request."""
     for field in _PER_PAGE:
-        query.ClearField(field)
-    return [type(request).__name__, query.SerializeToString(deterministic=True), view.model_id]
+        request.ClearField(field)
+    return [type(request).__name__, request.SerializeToString(deterministic=True), view.model_id]

@@ -22,7 +22,7 @@ from recsvc.matching.pipeline import Pipeline
 from recsvc.matching.queries import ListQuery
 from recsvc.serving.interceptors import current_call
 from recsvc.serving.servicers.explanation import Explanation
-from recsvc.serving.servicers.ranking import Ranking, page_binding
+from recsvc.serving.servicers.ranking import Ranking
 from recsvc.serving.servicers.shared import Context, Service, naming, pipeline_of
 from recsvc.serving.view import View
 from recsvc.serving.worker import TenantWorker
@@ -31,6 +31,8 @@ from recsvc.v1 import recommendation_pb2_grpc
 
 _SLICE_BYTES = 256 << 10
 _SLICE_SECONDS = 0.05
+_TURN_SECONDS = 0.002
+"""A batch works so long at a stretch: going round the event loop costs as much as a short list."""
 
 
 class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServicer):
@@ -50,13 +52,13 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         options = self._ranking.options(request, worker, "leads")
         view = await self._service.view(worker, request.min_revision, context)
         pipeline = pipeline_of(view)
-        binding = page_binding(request, view)
-        query = self._ranking.query(options, binding, request.page_token)
+        query = self._ranking.page_query(options, request, view)
         with naming(member=request.member):
             ranked = pipeline.recommend(member_id, query)
-        current_call().notes["member"] = member_id
-        reply = self._ranking.lead_reply(worker, view, member_id, ranked, query, options.full)
-        reply.next_page_token = self._ranking.next_token(binding, query, ranked)
+        reply = pb.RecommendLeadsResponse()
+        self._ranking.fill_leads(reply, worker, view, member_id, ranked, query, options.full)
+        current_call().answered(member=member_id, reply=reply)
+        reply.next_page_token = self._ranking.next_token(request, view, query, ranked)
         return reply
 
     async def BatchRecommendLeads(
@@ -73,20 +75,19 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         options = self._ranking.options(request, worker, "leads")
         view = await self._service.view(worker, request.min_revision, context)
         pipeline = pipeline_of(view)
-        query = self._ranking.query(options, None, "")
+        query = self._ranking.query(options)
         current_call().notes["members"] = len(request.members)
-        reply = pb.BatchRecommendLeadsResponse()
-        size, begin = 0, time.perf_counter()
+        reply, turn = pb.BatchRecommendLeadsResponse(), _Turn(options.full)
         for i, name in enumerate(request.members):
-            result = self._batch_row(worker, view, pipeline, name, i, query, options.full)
-            reply.results.append(result)
-            size += result.ByteSize()
-            if size > _SLICE_BYTES or time.perf_counter() - begin > _SLICE_SECONDS:
+            result = reply.results.add(member=name[:1_000])
+            self._fill_row(result, worker, view, pipeline, name, i, query, options.full)
+            if turn.is_over():
+                # Other calls get theirs.
+                await asyncio.sleep(0)
+                _check_deadline(context)
+            if turn.is_full(reply):
                 yield reply
-                reply, size, begin = pb.BatchRecommendLeadsResponse(), 0, time.perf_counter()
-            # Other calls get their turn after every member.
-            await asyncio.sleep(0)
-            _check_deadline(context)
+                reply = pb.BatchRecommendLeadsResponse()
         if reply.results:
             yield reply
 
@@ -100,24 +101,17 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         options = self._ranking.options(request, worker, "members")
         view = await self._service.view(worker, request.min_revision, context)
         pipeline = pipeline_of(view)
-        binding = page_binding(request, view)
-        query = self._ranking.query(options, binding, request.page_token)
+        query = self._ranking.page_query(options, request, view)
         with naming(lead=request.lead):
             ranked = pipeline.match(subject, query)
         lead_id = subject if isinstance(subject, str) else ""
-        current_call().notes["lead"] = lead_id
         member = (lambda i: view.catalog.get(Member, i)) if options.full else None
-        return pb.MatchMembersResponse(
-            members=replies.members_to_proto(ranked, worker.tenant, query.offset, member),
-            next_page_token=self._ranking.next_token(binding, query, ranked),
-            attribution_token=self._ranking.decision_token(worker, view, lead_id, query),
-            model_version=view.model_id,
-            revision=view.revision_text,
-            serving_mode=replies.MODES[ranked.mode],
-            baseline=ranked.baseline,
-            eligible_count=ranked.eligible_count,
-            removed=replies.removed_to_proto(ranked),
-        )
+        reply = pb.MatchMembersResponse()
+        replies.fill_members(reply, ranked, worker.tenant, query.offset, member)
+        self._ranking.fill_decision(reply, worker, view, lead_id, query)
+        current_call().answered(lead=lead_id, reply=reply)
+        reply.next_page_token = self._ranking.next_token(request, view, query, ranked)
+        return reply
 
     async def ScorePairs(
         self, request: pb.ScorePairsRequest, context: Context
@@ -149,8 +143,9 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
             case _:
                 raise MissingFieldError("set lead or draft", field="subject")
 
-    def _batch_row(
+    def _fill_row(
         self,
+        result: pb.MemberRecommendation,
         worker: TenantWorker,
         view: View,
         pipeline: Pipeline,
@@ -158,17 +153,42 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         index: int,
         query: ListQuery,
         full: bool,
-    ) -> pb.MemberRecommendation:
-        result = pb.MemberRecommendation(member=name[:1_000])
+    ) -> None:
         try:
             member_id = names.parse_name(name, worker.tenant, "members", "member")
             ranked = pipeline.recommend(member_id, query)
         except ServiceError as error:
             result.error.CopyFrom(row_error(error, index, name))
         else:
-            reply = self._ranking.lead_reply(worker, view, member_id, ranked, query, full)
-            result.reply.CopyFrom(reply)
-        return result
+            self._ranking.fill_leads(result.reply, worker, view, member_id, ranked, query, full)
+
+
+class _Turn:
+    """When a batch lets others have a turn, and when what it has so far is sent."""
+
+    def __init__(self, full: bool) -> None:
+        # The size of a message is found by writing it: rows with resources may be large, any
+        # others are looked at now and then.
+        self._every = 1 if full else 16
+        self._rows = 0
+        self._turn_begin = self._slice_begin = time.perf_counter()
+
+    def is_over(self) -> bool:
+        """Whether others have waited long enough; asked once a row."""
+        now = time.perf_counter()
+        over = now - self._turn_begin > _TURN_SECONDS
+        if over:
+            self._turn_begin = now
+        return over
+
+    def is_full(self, reply: pb.BatchRecommendLeadsResponse) -> bool:
+        """Whether to send a slice; asked once a row."""
+        self._rows += 1
+        late = self._turn_begin - self._slice_begin > _SLICE_SECONDS
+        if not late and (self._rows % self._every or reply.ByteSize() <= _SLICE_BYTES):
+            return False
+        self._rows, self._slice_begin = 0, time.perf_counter()
+        return True
 
 
 def _check_tenant(name: str, tenant: str, field: str) -> None:

@@ -60,6 +60,9 @@ class Service:
         """The view to answer from; raises InvalidRevision-, RevisionNotReachedError."""
         minimum = Revision.parse(min_revision)
         return await worker.view_at(minimum, self.seconds_to_wait(context))
+        live = worker.live
+        if not min_revision and live is not None:
+            return live
 
     async def newest(self, worker: TenantWorker, context: Context) -> View:
         """A view that holds everything written so far; raises StoreUnavailable."""
