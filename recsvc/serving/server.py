@@ -17,6 +17,7 @@ from recsvc.errors import ConfigError, InvalidScheduleError
 from recsvc.matching.pipeline import now_us
 from recsvc.model.registry import ModelRegistry
 from recsvc.push.config import PushConfig, read_push_config
+from recsvc.serving.arrivals import Arrivals
 from recsvc.serving.attribution import AttributionCodec
 from recsvc.serving.call_log import CallLog
 from recsvc.serving.grpc_server import ALWAYS, RANKING, build_server, listen
@@ -82,6 +83,11 @@ class Server:
             for tenant in settings.tenants
         }
         sealer = Sealer(key)
+        push_config, holidays = _push_config(settings), frozenset(settings.push_holidays)
+        self._arrivals = {
+            tenant: Arrivals(worker, push_config, clock, log, holidays)
+            for tenant, worker in self.workers.items()
+        }
         self._service = Service(
             workers=self.workers,
             page_tokens=PageTokens(sealer),
@@ -89,8 +95,9 @@ class Server:
             clock=clock,
             default_diversity=settings.default_diversity,
             max_wait_seconds=settings.max_wait_seconds,
-            push_config=_push_config(settings),
-            holidays=frozenset(settings.push_holidays),
+            push_config=push_config,
+            holidays=holidays,
+            arrivals=self._arrivals,
         )
         self._health = health.aio.HealthServicer()  # type: ignore[attr-defined]
         self._heartbeat = Heartbeat(
@@ -138,6 +145,8 @@ class Server:
             keeper.start()
         for scheduler in self._schedulers:
             scheduler.start()
+        for arrivals in self._arrivals.values():
+            arrivals.start()
         return port
 
     async def stop(self, grace_seconds: float | None = None) -> None:
@@ -148,6 +157,7 @@ class Server:
         if self._grpc is not None:
             await self._grpc.stop(grace)
         await asyncio.gather(*(scheduler.aclose() for scheduler in self._schedulers))
+        await asyncio.gather(*(arrivals.aclose() for arrivals in self._arrivals.values()))
         await asyncio.gather(*(keeper.aclose() for keeper in self._keepers))
         for worker in self.workers.values():
             await worker.aclose()

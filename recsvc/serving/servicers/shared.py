@@ -15,6 +15,7 @@ from recsvc.convert import names
 from recsvc.errors import NoModelError, NotFoundError, NotReadyError, UnknownLeadError
 from recsvc.matching.pipeline import Pipeline
 from recsvc.push.config import PushConfig
+from recsvc.serving.arrivals import Arrivals
 from recsvc.serving.attribution import AttributionCodec
 from recsvc.serving.interceptors import Caller, current_call
 from recsvc.serving.paging import PageTokens
@@ -41,6 +42,7 @@ class Service:
     max_wait_seconds: float = 5.0
     push_config: PushConfig = field(default_factory=PushConfig)
     holidays: frozenset[date] = frozenset()
+    arrivals: Mapping[str, Arrivals] = field(default_factory=dict)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the worker is about to end: streams without end end then."""
 
@@ -58,11 +60,11 @@ class Service:
 
     async def view(self, worker: TenantWorker, min_revision: str, context: Context) -> View:
         """The view to answer from; raises InvalidRevision-, RevisionNotReachedError."""
-        minimum = Revision.parse(min_revision)
-        return await worker.view_at(minimum, self.seconds_to_wait(context))
         live = worker.live
         if not min_revision and live is not None:
             return live
+        minimum = Revision.parse(min_revision)
+        return await worker.view_at(minimum, self.seconds_to_wait(context))
 
     async def newest(self, worker: TenantWorker, context: Context) -> View:
         """A view that holds everything written so far; raises StoreUnavailable."""
