@@ -58,7 +58,7 @@ class AlsModel:
             alpha=self.alpha,
             weight_power=self.weight_power,
         )
-        return finished(self.name, members, leads, part, data, self.content)
+        return finished(self.name, members, leads, part, data, self.content, threads=threads)
 
     def _factors(
         self, weights: sparse.csr_matrix, seed: int, threads: int

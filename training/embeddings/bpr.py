@@ -49,7 +49,7 @@ class BprModel:
             return untrained(self.name, data)
         members, leads = self._factors(powered(data.interactions, 0.0), seed, threads)
         part = learned_fold(members, leads, data.interactions, 0.0)
-        return finished(self.name, members, leads, part, data, self.content)
+        return finished(self.name, members, leads, part, data, self.content, threads=threads)
 
     def _factors(self, pairs: sparse.csr_matrix, seed: int, threads: int) -> tuple[Floats, Floats]:
         with threadpool_limits(limits=1, user_api="blas"):

@@ -16,11 +16,7 @@ from scipy.linalg import eigh
 
 from recsvc.model.foldin import ContentMap, content_lengths
 from training.embeddings.base import Floats
-
-Doubles = NDArray[np.float64]
-
-# Floating point operations one map may take: more content means fewer steps, not a longer night.
-_MOST_WORK = 6e10
+from training.embeddings.ridge import ridge
 
 
 @dataclass(frozen=True)
@@ -29,13 +25,13 @@ class ContentConfig:
 
     rank: directions of the vectors that are predicted, at most. regularization: ridge, for content
     rows of length 1. count_power: a row seen n times weighs n ** count_power. most_iterations: of
-    the conjugate gradients; stopping early regularises too.
+    the conjugate gradients. Few directions and few iterations regularise, too.
     """
 
-    rank: int = 320
-    regularization: float = 4.0
+    rank: int = 128
+    regularization: float = 8.0
     count_power: float = 0.0
-    most_iterations: int = 40
+    most_iterations: int = 6
 
 
 def fit_content_map(
@@ -44,11 +40,14 @@ def fit_content_map(
     counts: NDArray[np.int64],
     partners: Floats,
     config: ContentConfig,
+    *,
+    threads: int = 1,
 ) -> ContentMap:
     """Ridge from content csr float32[n, t] to targets float32[n, d], over rows with counts > 0.
 
     `partners` float32[m, d] are the other side's vectors: an error counts as the error of scores
-    with them. With no usable row the map gives zero vectors. Reproducible byte for byte.
+    with them. With no usable row the map gives zero vectors. Reproducible byte for byte, with any
+    number of threads.
     """
     known = np.flatnonzero((counts > 0) & (np.diff(content.indptr) > 0))
     if not len(known):
@@ -59,7 +58,14 @@ def fit_content_map(
     mean_goal = weights @ goals / weights.sum()
     goals = goals - mean_goal
     into, back = _score_directions(goals * np.sqrt(weights)[:, None], partners, config.rank)
-    found = _ridge(rows, goals @ into, weights, config)
+    found = ridge(
+        rows,
+        goals @ into,
+        weights,
+        regularization=config.regularization,
+        iterations=config.most_iterations,
+        threads=threads,
+    )
     centre = np.asarray(weights @ rows).ravel() / weights.sum()
     terms, length = found[:-2], found[-2:]
     bias = mean_goal - (centre @ found) @ back
@@ -90,53 +96,3 @@ def _score_directions(goals: Floats, partners: Floats, rank: int) -> tuple[Float
     _, kept = eigh(scores_gram)
     kept = kept[:, ::-1][:, :rank]
     return (root @ kept).astype(np.float32), (inverse @ kept).T.astype(np.float32)
-
-
-def _ridge(
-    rows: sparse.csr_matrix, goals: Floats, weights: Floats, config: ContentConfig
-) -> Floats:
-    """argmin sum w |(rows - mean) X - goals|^2 + regularization |X|^2: float32[t, r].
-
-    Conjugate gradients for all columns at once, preconditioned by the diagonal (Saad 2003).
-    """
-    transposed, total = rows.T.tocsr(), float(weights.sum())
-    column = weights[:, None]
-    mean = np.asarray(transposed @ weights, np.float32) / total
-    squares = rows.multiply(rows).T @ weights - total * mean**2
-    inverse = (1.0 / (np.maximum(squares, 0.0) + config.regularization))[:, None].astype(np.float32)
-
-    def normal(x: Floats) -> Floats:
-        image = rows @ x - mean @ x
-        product: Floats = transposed @ (column * image) + np.float32(config.regularization) * x
-        return product
-
-    residual = np.asarray(transposed @ (column * goals), np.float32)
-    solution = np.zeros_like(residual)
-    direction = inverse * residual
-    rho = _dots(residual, direction)
-    enough = 1e-6 * rho
-    for _ in range(_iterations(rows.nnz * goals.shape[1], config.most_iterations)):
-        if (rho <= enough).all():
-            break
-        image = normal(direction)
-        step = _ratio(rho, _dots(direction, image))
-        solution += step * direction
-        residual -= step * image
-        scaled = inverse * residual
-        before, rho = rho, _dots(residual, scaled)
-        direction = scaled + _ratio(rho, before) * direction
-    return solution
-
-
-def _iterations(products_count: int, most: int) -> int:
-    return int(np.clip(_MOST_WORK / max(4 * products_count, 1), min(8, most), most))
-
-
-def _dots(first: Floats, second: Floats) -> Doubles:
-    sums: Doubles = np.einsum("ij,ij->j", first, second, dtype=np.float64)
-    return sums
-
-
-def _ratio(above: Doubles, below: Doubles) -> Floats:
-    safe = np.divide(above, below, out=np.zeros_like(above), where=below > 0.0)
-    return safe.astype(np.float32)

@@ -23,6 +23,8 @@ def finished(
     part: LinearPart | GramPart,
     data: TrainingData,
     config: ContentConfig,
+    *,
+    threads: int,
 ) -> Embedding:
     """The Embedding around trained members float32[m, d] and leads float32[n, d].
 
@@ -38,12 +40,16 @@ def finished(
     content_map = member_map = None
     if data.content is not None:
         partners = members[active > 0]
-        content_map = fit_content_map(data.content, leads, counts, partners, config)
+        content_map = fit_content_map(
+            data.content, leads, counts, partners, config, threads=threads
+        )
         content_map = _with_input_scale(content_map, leads[counts > 0], part)
         leads[counts == 0] = content_map.vectors(data.content[counts == 0])
     if data.member_content is not None:
         partners = leads[counts > 0]
-        member_map = fit_content_map(data.member_content, members, active, partners, config)
+        member_map = fit_content_map(
+            data.member_content, members, active, partners, config, threads=threads
+        )
         members[active == 0] = member_map.vectors(data.member_content[active == 0])
     return Embedding(name, members, leads, FoldIn((part,), default), content_map, member_map)
 

@@ -58,9 +58,8 @@ class LightFmModel:
         # Scores add both biases: the other side has a 1 in the column of each.
         members[:, -2] = leads[:, -1] = 1.0
         part = learned_fold(members, leads, data.interactions, 0.0)
-        found = finished(
-            self.name, members, leads, part, TrainingData(data.interactions), self.content
-        )
+        data_alone = TrainingData(data.interactions)
+        found = finished(self.name, members, leads, part, data_alone, self.content, threads=threads)
         return _with_own_maps(found, data, member_terms, lead_terms)
 
     def _trained(

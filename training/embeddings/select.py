@@ -10,16 +10,19 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import pairwise, product
 
+import numpy as np
+from numpy.typing import NDArray
 from scipy import sparse
 
 from training.embeddings.als import AlsModel
-from training.embeddings.base import Embedding, EmbeddingModel, TrainingData, blend
+from training.embeddings.base import Embedding, EmbeddingModel, TrainingData, score_spread
 from training.embeddings.blended import BlendModel
 from training.embeddings.content import ContentConfig
+from training.embeddings.ranks import Mixture, Part
 from training.embeddings.spectral import SpectralModel, Spectrum
-from training.embeddings.validation import Figures, Holdout, hold_out, measure
+from training.embeddings.validation import Figures, Holdout, hold_out, measure_mixtures
 
 # Of members and leads: from few data to many, popularity counts differently.
 _EXPONENTS = ((0.3, 0.4), (0.5, 0.3), (0.5, 0.5))
@@ -32,7 +35,7 @@ _FEWEST_PAIRS = 2_000
 _MANY_PAIRS = 300_000
 # Twice the dimensions double what a scan costs: they have to find 1 % more.
 _PRICE = math.log2(1.01)
-_TRIAL_CONTENT = ContentConfig(rank=128, most_iterations=10)
+_TRIAL_CONTENT = ContentConfig(most_iterations=4)
 
 
 @dataclass(frozen=True)
@@ -109,21 +112,18 @@ class _Search:
 
     def beside(self, spectral: SpectralModel, spectrum: Spectrum) -> EmbeddingModel:
         """`spectral` alone, ALS alone or both, also by what they say of untouched leads."""
-        few = self._holdout.train.interactions.nnz < _MANY_PAIRS
+        started = time.perf_counter()
+        data = self._holdout.train
+        others = (_ALS, _SMALL_ALS) if data.interactions.nnz < _MANY_PAIRS else (_ALS,)
         trial = replace(spectral, content=_TRIAL_CONTENT)
-        alone = trial.embed(self._holdout.train, spectrum)
-        first = self._tried(spectral, alone, 0.0)
-        found: list[tuple[float, EmbeddingModel]] = [(_value(first, first, alone), spectral)]
-        for als in (_ALS, _SMALL_ALS) if few else (_ALS,):
-            other, seconds = self._fit(als)
-            figures = self._tried(als, other, seconds)
-            found.append((_value(figures, first, other), als))
-            for weight in _ALS_WEIGHTS:
-                model = BlendModel((spectral, als), (1.0, weight))
-                both = blend([alone, other], model.weights, seed=self._seed)
-                figures = self._tried(model, both, 0.0)
-                found.append((_value(figures, first, both), model))
-        return max(found, key=lambda pair: pair[0])[1]
+        embeddings = [trial.embed(data, spectrum, threads=self._threads), *map(self._fit, others)]
+        models, weights = _alone_and_blended(spectral, others, embeddings, self._seed)
+        parts = [Part(one.members, one.leads) for one in embeddings]
+        mixtures = [Mixture(tuple(own.tolist())) for own in weights]
+        found = self._tried(models, parts, mixtures, started)
+        widths = np.array([one.dimensions_count for one in embeddings]) * (weights > 0.0)
+        values = [_value(f, found[0], w) for f, w in zip(found, widths.sum(axis=1), strict=True)]
+        return models[int(np.argmax(values))]
 
     def _cuts(
         self, widest: SpectralModel, outputs: Sequence[float]
@@ -132,41 +132,61 @@ class _Search:
         started = time.perf_counter()
         data = TrainingData(self._holdout.train.interactions)
         spectrum = widest.decompose(data.interactions, seed=self._seed, threads=self._threads)
-        seconds = time.perf_counter() - started
-        found = []
-        for output, dimensions in product(outputs, _widths(len(spectrum.values))):
-            model = replace(widest, dimensions=dimensions, output_exponent=output)
-            embedding = model.embed(data, spectrum)
-            figures = self._tried(model, embedding, seconds)
-            found.append((figures.warm * dimensions**-_PRICE, model))
-            seconds = 0.0
-        return found, spectrum
+        flat = replace(widest, output_exponent=0.0).embed(data, spectrum, threads=self._threads)
+        widths = _widths(len(spectrum.values))
+        edges = pairwise([0, *widths])
+        parts = [Part(flat.members[:, a:b], flat.leads[:, a:b]) for a, b in edges]
+        models, mixtures = [], []
+        for output, dimensions in product(outputs, widths):
+            models.append(replace(widest, dimensions=dimensions, output_exponent=output))
+            used = tuple(float(width <= dimensions) for width in widths)
+            mixtures.append(Mixture(used, (spectrum.lead_sums**output).astype(np.float32)))
+        found = self._tried(models, parts, mixtures, started)
+        worth = [f.warm * m.dimensions**-_PRICE for f, m in zip(found, models, strict=True)]
+        return list(zip(worth, models, strict=True)), spectrum
 
-    def _fit(self, model: AlsModel) -> tuple[Embedding, float]:
-        started = time.perf_counter()
+    def _fit(self, model: AlsModel) -> Embedding:
         data = self._holdout.train
-        embedding = replace(model, content=_TRIAL_CONTENT).fit(
+        return replace(model, content=_TRIAL_CONTENT).fit(
             data.interactions,
             data.content,
             data.member_content,
             seed=self._seed,
             threads=self._threads,
         )
-        return embedding, time.perf_counter() - started
 
-    def _tried(self, model: EmbeddingModel, embedding: Embedding, seconds: float) -> Figures:
-        started = time.perf_counter()
-        figures = measure(embedding, self._holdout, self._seed)
-        seconds += time.perf_counter() - started
-        self.trials.append(Trial(model, figures, seconds))
-        return figures
+    def _tried(
+        self,
+        models: Sequence[EmbeddingModel],
+        parts: Sequence[Part],
+        mixtures: Sequence[Mixture],
+        started: float,
+    ) -> list[Figures]:
+        """Measures models, each a mixture of the parts; each is said to have taken its share."""
+        found = measure_mixtures(parts, mixtures, self._holdout, self._seed, threads=self._threads)
+        seconds = (time.perf_counter() - started) / len(models)
+        self.trials += [Trial(m, f, seconds) for m, f in zip(models, found, strict=True)]
+        return found
 
 
-def _value(figures: Figures, first: Figures, embedding: Embedding) -> float:
+def _alone_and_blended(
+    spectral: SpectralModel, others: Sequence[AlsModel], embeddings: Sequence[Embedding], seed: int
+) -> tuple[list[EmbeddingModel], NDArray[np.float64]]:
+    """The models to choose from, and the weight that each gives to each embedding's scores."""
+    units = np.diag([1.0 / score_spread(one, seed) for one in embeddings])
+    models: list[EmbeddingModel] = [spectral]
+    weights = [units[0]]
+    for own, als in zip(units[1:], others, strict=True):
+        models += [als, *(BlendModel((spectral, als), (1.0, weight)) for weight in _ALS_WEIGHTS)]
+        weights += [own, *(units[0] + weight * own for weight in _ALS_WEIGHTS)]
+    return models, np.array(weights)
+
+
+def _value(figures: Figures, first: Figures, width: int) -> float:
     """Warm and cold as shares of the first trial's, together, less the price of the columns."""
     warm = figures.warm / first.warm if first.warm else 0.0
     cold = figures.cold / first.cold if first.cold else 0.0
-    return float((warm + cold) * embedding.dimensions_count**-_PRICE)
+    return float((warm + cold) * width**-_PRICE)
 
 
 def _most_dimensions(pairs_count: int) -> int:

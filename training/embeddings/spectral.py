@@ -71,7 +71,7 @@ class SpectralModel:
         if not data.interactions.nnz:
             return untrained(self.name, data)
         spectrum = self.decompose(data.interactions, seed=seed, threads=threads)
-        return self.embed(data, spectrum)
+        return self.embed(data, spectrum, threads=threads)
 
     def decompose(self, interactions: sparse.csr_matrix, *, seed: int, threads: int) -> Spectrum:
         """The expensive half of `fit`: models that differ in the rest may share it."""
@@ -89,14 +89,15 @@ class SpectralModel:
         projected = np.asarray(normalised @ found.right, np.float32)
         return Spectrum(projected, found.values, found.right, lead_sums)
 
-    def embed(self, data: TrainingData, spectrum: Spectrum) -> Embedding:
+    def embed(self, data: TrainingData, spectrum: Spectrum, *, threads: int) -> Embedding:
         """The cheap half of `fit`, of the first `dimensions` directions of `spectrum`."""
         rank = min(self.dimensions, len(spectrum.values))
         gain = self._gain(spectrum.values[:rank])
         members = np.zeros((data.interactions.shape[0], rank + 1), np.float32)
         members[:, :rank] = spectrum.members[:, :rank] * gain
         leads = self._leads(spectrum.leads[:, :rank], spectrum.lead_sums)
-        return finished(self.name, members, leads, self._part(gain), data, self.content)
+        part = self._part(gain)
+        return finished(self.name, members, leads, part, data, self.content, threads=threads)
 
     def _gain(self, values: Floats) -> Floats:
         relative = values / max(float(values.max(initial=0.0)), 1e-12)

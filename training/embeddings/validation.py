@@ -5,19 +5,18 @@ Only ever sees the events it is given: truth files and the later part of the log
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from training.embeddings.base import Embedding, Floats, TrainingData, as_csr
-
-Rows = NDArray[np.int64]
+from training.embeddings.base import Embedding, TrainingData, as_csr
+from training.embeddings.ranks import Mixture, Part, Places, Question, Rows, find_places
 
 _MOST_MEMBERS = 4_000
-_BATCH = 250
-_DEEPEST = 100
 
 
 @dataclass(frozen=True)
@@ -61,64 +60,59 @@ def hold_out(data: TrainingData, *, share: float, cold_share: float, seed: int) 
     return Holdout(train, warm, parts[2], cold_leads)
 
 
-def measure(embedding: Embedding, holdout: Holdout, seed: int) -> Figures:
+def measure(embedding: Embedding, holdout: Holdout, seed: int, *, threads: int = 1) -> Figures:
     """Figures over at most 4,000 members each; 0 where nothing is held out."""
-    known = np.setdiff1d(np.arange(embedding.leads.shape[0]), holdout.cold_leads)
-    seen = holdout.train.interactions[:, known].tocsr()
-    found = _ranks(embedding, holdout.warm, known, seen, seed)
-    warm = (_recall(found, 20) + _ndcg(found, 20)) / 2.0
-    cold = _recall(_ranks(embedding, holdout.cold, holdout.cold_leads, None, seed), 100)
-    return Figures(warm, cold)
+    part = Part(embedding.members, embedding.leads)
+    return measure_mixtures([part], [Mixture((1.0,))], holdout, seed, threads=threads)[0]
 
 
-def _ranks(
-    embedding: Embedding,
-    held: sparse.csr_matrix,
-    candidates: Rows,
-    seen: sparse.csr_matrix | None,
+def measure_mixtures(
+    parts: Sequence[Part],
+    mixtures: Sequence[Mixture],
+    holdout: Holdout,
     seed: int,
-) -> list[Floats]:
-    """For each asked member the places (from 0) of what was held out, among the candidates.
+    *,
+    threads: int,
+) -> list[Figures]:
+    """`measure` of each mixture; what they share is multiplied once."""
+    questions = _known(holdout, seed), _untouched(holdout, seed)
+    warm, cold = (find_places(q, parts, mixtures, threads=threads) for q in questions)
+    return [
+        Figures((_recall(w, 20) + _ndcg(w, 20)) / 2.0, _recall(c, 100))
+        for w, c in zip(warm, cold, strict=True)
+    ]
 
-    `seen` csr float32[m, candidates]: what the member had before, which is no candidate.
-    """
+
+def _known(holdout: Holdout, seed: int) -> Question:
+    train = holdout.train.interactions
+    known = np.setdiff1d(np.arange(train.shape[1]), holdout.cold_leads)
+    return Question(_asked(holdout.warm, seed), holdout.warm, known, train)
+
+
+def _untouched(holdout: Holdout, seed: int) -> Question:
+    return Question(_asked(holdout.cold, seed), holdout.cold, holdout.cold_leads, None)
+
+
+def _asked(held: sparse.csr_matrix, seed: int) -> Rows:
+    """At most 4,000 of the members that something was held out of, ascending."""
     asked = np.flatnonzero(np.diff(held.indptr))
     if len(asked) > _MOST_MEMBERS:
         asked = np.sort(np.random.default_rng(seed).choice(asked, _MOST_MEMBERS, replace=False))
-    within = held[:, candidates].tocsr()
-    leads = np.ascontiguousarray(embedding.leads[candidates].T)
-    ranks: list[Floats] = []
-    for start in range(0, len(asked), _BATCH):
-        members = asked[start : start + _BATCH]
-        scores = embedding.members[members] @ leads
-        for row, member in zip(scores, members, strict=True):
-            if seen is not None:
-                row[seen.indices[seen.indptr[member] : seen.indptr[member + 1]]] = -np.inf
-            wanted = row[within.indices[within.indptr[member] : within.indptr[member + 1]]]
-            ranks.append(_places(row, wanted))
-    return ranks
+    return asked
 
 
-def _places(scores: Floats, wanted: Floats) -> Floats:
-    """Places of the wanted scores as far as they matter; ties count half, as chance places them."""
-    kept = min(_DEEPEST, len(scores))
-    top = np.partition(scores, len(scores) - kept)[len(scores) - kept :]
-    places = np.full(len(wanted), len(scores), np.float32)
-    for at in np.flatnonzero(wanted >= top.min()):
-        # The last place may be shared with leads further down: count in all of them.
-        among = scores if wanted[at] == top.min() else top
-        above, equal = (among > wanted[at]).sum(), (among == wanted[at]).sum()
-        places[at] = above + (equal - 1) / 2.0
-    return places
+def _recall(found: Places, k: int) -> float:
+    return _mean_sum((found.places < k).astype(np.float64), found, np.diff(found.starts))
 
 
-def _recall(ranks: list[Floats], k: int) -> float:
-    return float(np.mean([(r < k).mean() for r in ranks])) if ranks else 0.0
-
-
-def _ndcg(ranks: list[Floats], k: int) -> float:
-    if not ranks:
-        return 0.0
+def _ndcg(found: Places, k: int) -> float:
+    gains = np.where(found.places < k, 1.0 / np.log2(found.places.astype(np.float64) + 2.0), 0.0)
     best = np.cumsum(1.0 / np.log2(np.arange(k) + 2.0))
-    gains = [(1.0 / np.log2(r[r < k] + 2.0)).sum() / best[min(len(r), k) - 1] for r in ranks]
-    return float(np.mean(gains))
+    return _mean_sum(gains, found, best[np.minimum(np.diff(found.starts), k) - 1])
+
+
+def _mean_sum(values: NDArray[np.float64], found: Places, best: NDArray[Any]) -> float:
+    """Mean over members of the sum of their values (float64[wanted]) over `best` (float64[a])."""
+    if not len(best):
+        return 0.0
+    return float((np.add.reduceat(values, found.starts[:-1]) / best).mean())

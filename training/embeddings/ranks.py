@@ -1,0 +1,135 @@
+"""Places of held-out leads among all candidates: counted, not sorted.
+
+Models that differ in a factor or in how parts are mixed share the products of their parts, which
+cost most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from threadpoolctl import threadpool_limits
+
+from training.embeddings.base import Floats
+
+Rows = NDArray[np.int64]
+
+_BLOCK = 64
+"""Members whose scores are held at a time."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """One inner product: members float32[m, k], leads float32[n, k]."""
+
+    members: Floats
+    leads: Floats
+
+
+@dataclass(frozen=True)
+class Mixture:
+    """A score of several parts: lead_factor[n] * sum of weights[p] * part p (None: factor 1)."""
+
+    weights: tuple[float, ...]
+    lead_factor: Floats | None = None
+
+
+@dataclass(frozen=True)
+class Question:
+    """Which leads are to be found again, among which.
+
+    asked int64[a]: members. wanted csr [m, n]: what was held out of them; seen csr [m, n]: what
+    they had before, which is no candidate. candidates int64[c], ascending, hold all wanted leads.
+    """
+
+    asked: Rows
+    wanted: sparse.csr_matrix
+    candidates: Rows
+    seen: sparse.csr_matrix | None
+
+
+@dataclass(frozen=True)
+class Places:
+    """Places from 0 of each asked member's wanted leads: float32[wanted], starts int64[a + 1]."""
+
+    starts: Rows
+    places: Floats
+
+
+def find_places(
+    question: Question, parts: Sequence[Part], mixtures: Sequence[Mixture], *, threads: int
+) -> list[Places]:
+    """The places by each mixture; ties count half, as chance places them.
+
+    The same for any number of threads.
+    """
+    job = _Job(question, parts, mixtures)
+    starts = range(0, len(question.asked), _BLOCK)
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(max(1, threads)) as pool:
+        found = list(pool.map(job.block, starts))
+    none = np.zeros((len(mixtures), 0), np.float32)
+    places = np.concatenate([none, *found], axis=1)
+    return [Places(job.wanted_starts, own) for own in places]
+
+
+class _Job:
+    """What all blocks have in common, in candidates' columns."""
+
+    def __init__(
+        self, question: Question, parts: Sequence[Part], mixtures: Sequence[Mixture]
+    ) -> None:
+        asked, candidates = question.asked, question.candidates
+        self._members = [part.members[asked] for part in parts]
+        self._leads = [np.ascontiguousarray(part.leads[candidates].T) for part in parts]
+        self._weights = np.array([m.weights for m in mixtures], np.float32)
+        ones = np.ones(len(candidates), np.float32)
+        factors = [ones if m.lead_factor is None else m.lead_factor[candidates] for m in mixtures]
+        self._factors = np.array(factors, np.float32)
+        wanted = question.wanted[asked][:, candidates].tocsr()
+        self.wanted_starts, self._wanted = wanted.indptr.astype(np.int64), wanted.indices
+        nothing = sparse.csr_matrix(wanted.shape, dtype=np.float32)
+        seen = nothing if question.seen is None else question.seen[asked][:, candidates].tocsr()
+        self._seen_starts, self._seen = seen.indptr.astype(np.int64), seen.indices
+
+    def block(self, start: int) -> Floats:
+        """Places float32[mixtures, wanted of these members]."""
+        stop = min(start + _BLOCK, len(self.wanted_starts) - 1)
+        sides = zip(self._members, self._leads, strict=True)
+        scores = np.array([members[start:stop] @ leads for members, leads in sides])
+        wanted, seen = self.wanted_starts[start : stop + 1], self._seen_starts[start : stop + 1]
+        out = np.empty((len(self._weights), int(wanted[-1] - wanted[0])), np.float32)
+        _count(scores, self._weights, self._factors, seen, self._seen, wanted, self._wanted, out)
+        return out
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
+def _count(scores, weights, factors, seen_starts, seen, wanted_starts, wanted, out):  # type: ignore[no-untyped-def]
+    """out[mixture, wanted] = scores above it and half of those beside it, row by row."""
+    width = scores.shape[2]
+    own = np.empty(width, np.float32)
+    for row in range(scores.shape[1]):
+        for mixture in range(len(weights)):
+            own[:] = 0.0
+            for part in range(len(scores)):
+                weight = weights[mixture, part]
+                if weight != 0.0:
+                    for k in range(width):
+                        own[k] += weight * scores[part, row, k]
+            for k in range(width):
+                own[k] *= factors[mixture, k]
+            for entry in range(seen_starts[row], seen_starts[row + 1]):
+                own[seen[entry]] = -np.inf
+            for entry in range(wanted_starts[row], wanted_starts[row + 1]):
+                limit = own[wanted[entry]]
+                above, equal = np.float32(0.0), np.float32(0.0)
+                for k in range(width):
+                    above += np.float32(1.0) if own[k] > limit else np.float32(0.0)
+                    equal += np.float32(1.0) if own[k] == limit else np.float32(0.0)
+                place = above + np.float32(0.5) * (equal - np.float32(1.0))
+                out[mixture, entry - wanted_starts[0]] = place
