@@ -27,7 +27,8 @@ _OPENING_WEIGHT = 0.7
 _HELD_OUT_SHARE = 0.25
 _MIN_PROBABILITY = 0.5
 _MAX_INFERRED = 3
-_TOLERANCE = 1e-2
+_TOLERANCE = 0.1
+"""Of the machines; with a tenth of it macro-F1 of the messages stays the same to four places."""
 
 
 @dataclass(frozen=True, slots=True)
