@@ -7,6 +7,7 @@
     <model>/embedding/      fold-in rule and content map
     <model>/ranker/         additive tables, calibration, term context
     <model>/catalog.json    organizations and conflicts
+    <model>/tables-1/       what searches read, worked out of all this; see `recsvc.model.tables`
 
 Arrays are `.npy`, read with `allow_pickle=False` and memory-mapped copy-on-write, so that workers
 share the pages they do not change. Publishing is one rename; see `recsvc.model.registry`.
@@ -17,7 +18,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +43,7 @@ from recsvc.model.manifest import (
     read_manifest,
     write_manifest,
 )
+from recsvc.model.tables import TABLES_VERSION, Tables
 from recsvc.model.terms import TermContext
 
 __all__ = [
@@ -55,6 +57,8 @@ __all__ = [
     "read_manifest",
     "write_bundle",
 ]
+
+_TABLES = f"tables-{TABLES_VERSION}"
 
 Arrays = dict[str, NDArray[Any]]
 Tuple = TypeVar("Tuple", bound=tuple[Any, ...])
@@ -97,6 +101,8 @@ class Bundle:
     organization_ids: tuple[str, ...] = ()  # by row of the columns, with those that are only named
     organizations: tuple[Organization, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
+    # Not carried over by `replace`: they are of these very columns.
+    tables: Tables = field(init=False, default_factory=Tables, compare=False)
 
     @property
     def widths(self) -> Widths:
@@ -130,6 +136,8 @@ def write_bundle(bundle: Bundle, folder: Path) -> Manifest:
     _write(folder / "ranker", bundle.calibration._asdict(), "calibration.")
     _write(folder / "ranker", bundle.context._asdict(), "context.")
     bundle.space.save(folder / "features")
+    if bundle.tables.arrays:
+        _write(folder / _TABLES, bundle.tables.arrays)
     catalog = _Catalog(
         list(bundle.organization_ids), list(bundle.organizations), list(bundle.conflicts)
     )
@@ -146,9 +154,17 @@ def read_bundle(folder: Path) -> Bundle:
     this installation cannot read).
     """
     manifest = read_manifest(folder)
-    found = _checksums(folder)
+    with ThreadPoolExecutor(2) as apart:
+        # Reading is the interpreter's work, hashing is not: the two take as long as one.
+        sums = apart.submit(_checksums, folder)
+        reading = apart.submit(_read_checked, folder, manifest)
+        found = sums.result()
     if found != manifest.files:
         raise BundleCorruptError(folder, _difference(found, manifest.files))
+    return reading.result()
+
+
+def _read_checked(folder: Path, manifest: Manifest) -> Bundle:
     try:
         return _read(folder, manifest)
     except DataError as error:
@@ -162,7 +178,7 @@ def _read(folder: Path, manifest: Manifest) -> Bundle:
     embedding, ranker = _load(folder / "embedding"), _load(folder / "ranker")
     content = _select(embedding, "content_map.")
     catalog = msgspec.json.decode((folder / "catalog.json").read_bytes(), type=_Catalog)
-    return Bundle(
+    bundle = Bundle(
         manifest=manifest,
         space=FeatureSpace.load(folder / "features"),
         member_ids=Vocabulary.from_arrays(members["ids"], members["id_offsets"]),
@@ -181,6 +197,8 @@ def _read(folder: Path, manifest: Manifest) -> Bundle:
         organizations=tuple(catalog.organizations),
         conflicts=tuple(catalog.conflicts),
     )
+    bundle.tables.arrays |= _load(folder / _TABLES)
+    return bundle
 
 
 def _write(folder: Path, arrays: Mapping[str, Any], prefix: str = "") -> None:

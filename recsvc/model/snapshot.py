@@ -38,6 +38,9 @@ from recsvc.model.segments import Table
 from recsvc.store.codec import RecordKind
 from recsvc.store.revision import Revision
 
+WRITTEN = ("blocks", "lists")
+"""Properties of a snapshot whose tables are written with a bundle."""
+
 _BLOCK_ROWS = 16
 _MANY_LEADS = 300_000
 """From so many on blocks are larger: a request looks at all blocks it may see."""
@@ -91,13 +94,20 @@ class Snapshot:
         """The base leads by organization, county and topic."""
         count = len(self.leads.base.alive)
         rows = _BLOCK_ROWS if count < _MANY_LEADS else 4 * _BLOCK_ROWS
-        return build_lead_blocks(self.leads.base, len(self.bundle.space.topics.names), rows)
+        topic_count = len(self.bundle.space.topics.names)
+        return self.bundle.tables.get(
+            "blocks", LeadBlocks, lambda: build_lead_blocks(self.leads.base, topic_count, rows)
+        )
 
     @cached_property
     def lists(self) -> EmbeddingLists:
         """The base leads by the direction of their embedding."""
         leads = self.leads.base
-        return build_lists(leads.vector, leads.organization, self._index_config.seed)
+        return self.bundle.tables.get(
+            "lists",
+            EmbeddingLists,
+            lambda: build_lists(leads.vector, leads.organization, self._index_config.seed),
+        )
 
     @cached_property
     def open_leads(self) -> OpenLeads:
@@ -157,6 +167,16 @@ class Snapshot:
         return Table(
             columns, Vocabulary(["draft"]), lambda _: b"", lambda n: empty_leads(n, widths)
         )
+
+
+def with_tables(bundle: Bundle) -> Bundle:
+    """The same bundle with all tables that its snapshots would work out, to be written."""
+    made = replace(bundle)
+    made.tables.remember()
+    snapshot = Snapshot(made)
+    for table in WRITTEN:
+        getattr(snapshot, table)
+    return made
 
 
 def lead_search_vectors(columns: LeadColumns) -> F32:
