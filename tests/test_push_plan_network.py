@@ -187,7 +187,7 @@ def test_no_plan_beats_the_bound_and_ours_is_close(seed: int) -> None:
         pair_lead=task.pair_lead[keep],
         probability=task.probability[keep],
     )
-    found = optimise(task, seed, rounds=3)
+    found = optimise(task, seed)
     best = best_of_all(task)
     assert found.objective <= best + 1e-9
     assert best <= found.bound + TOLERANCE
@@ -199,7 +199,7 @@ def test_no_plan_beats_the_bound_and_ours_is_close(seed: int) -> None:
 def test_with_one_push_a_lead_the_plan_is_optimal(seed: int) -> None:
     task = random_task(seed)
     task = task._replace(most=np.ones_like(task.most), least=np.minimum(task.least, 1))
-    found = optimise(task, seed, rounds=1)
+    found = optimise(task, seed)
     assert found.objective == pytest.approx(found.bound, abs=TOLERANCE)
 
 
@@ -216,7 +216,7 @@ def test_the_second_push_of_a_lead_is_worth_less() -> None:
         cap=np.ones(4, np.int32),
         load=np.zeros(4, np.int32),
     )
-    found = optimise(task, seed=0, rounds=3)
+    found = optimise(task, seed=0)
     assert np.bincount(task.pair_lead[found.flow.chosen]).tolist() == [2, 2]
     assert taken_chances(task, found.flow.chosen).tolist() == [0.75, 0.75]
 

@@ -16,9 +16,6 @@ from recsvc.push.repair import MOST_ROUNDS, widened
 from recsvc.push.spread import spread_plan
 from recsvc.push.tasks import Numbered, number_task
 
-_ROUNDS, _ROUNDS_LARGE, _LARGE_PAIRS = 3, 2, 1_000_000
-"""Linearisations; a large plan comes as close with fewer, because errors average out."""
-
 
 class Ground(NamedTuple):
     """What every attempt at a plan stands on."""
@@ -68,9 +65,8 @@ def _solve(ground: Ground, pairs: Pairs) -> Best:
     )
     others = (ground.allowance.load + ground.used).copy()
     others[numbered.members] = 0
-    rounds = _ROUNDS if len(numbered.task.pair_lead) <= _LARGE_PAIRS else _ROUNDS_LARGE
     optimum, share = spread_plan(
-        numbered.task, others, ground.active_count, ground.busiest_limit, ground.seed, rounds
+        numbered.task, others, ground.active_count, ground.busiest_limit, ground.seed
     )
     return Best(numbered, optimum, share)
 

@@ -10,10 +10,10 @@ where y is reachable with k members when it lies between the sums of the lead's 
 largest a. The right side is linear in the pairs and concave in the count: a minimum-cost flow
 (`recsvc.push.network`) maximises it exactly. Its maximum bounds every plan on the candidate pairs;
 the plan that reaches it is worth nearly as much, because the two sides meet where y(S) = y*. Each
-round moves y* towards the last plan's y, by ever smaller steps (successive linearisation, Frank &
-Wolfe 1956, with a bound that knows the counts); the best plan and the least bound are kept. With
-one push a lead both sides are equal: the plan is then optimal, not nearly. Where chances are large
-and few the bound is loose, not the plan: it sees sums, not members.
+round moves y* towards the last plan's y (successive linearisation, Frank & Wolfe 1956). What the
+line does not see is then gained by exchanges (`recsvc.push.exchange`), and what no plan can exceed
+is told by prices on members' places (`recsvc.push.bound`): the best plan and the least bound are
+kept. With one push a lead both sides are equal: the plan is then optimal by the flow's own proof.
 """
 
 from __future__ import annotations
@@ -24,12 +24,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsvc.model.arrays import I32
+from recsvc.push.bound import lagrange_bound
+from recsvc.push.exchange import Prices, Sorted, exchanged, sort_pairs
 from recsvc.push.network import B8, F64, Flow, Problem, solve
 
 _CERTAIN = 0.999
 """Nobody is surer than that, so that -log(1 - p) stays finite."""
 CLOSE_ENOUGH = 0.001
 """A plan that is short of the bound by less than this share is not improved further."""
+_LARGE_PAIRS = 1_000_000
+
+
+class Effort(NamedTuple):
+    """How much is tried: linearisations, rounds of exchanges after each, steps of the bound."""
+
+    linearisations: int
+    exchanges: int
+    steps: int
+
+
+USUAL = Effort(2, 20, 200)
+LARGE = Effort(1, 3, 100)
+"""A large plan comes as close with less, because errors average out."""
 
 
 class Task(NamedTuple):
@@ -56,31 +72,57 @@ class Optimum(NamedTuple):
     spread_price: float
 
 
-def optimise(task: Task, seed: int, rounds: int, spread_price: float = 0.0) -> Optimum:
-    """The best plan that `rounds` linearisations (at least one) find."""
-    a = -np.log1p(-np.minimum(task.probability, _CERTAIN))
+def optimise(task: Task, seed: int, spread_price: float = 0.0) -> Optimum:
+    """The best plan found, and a bound that no plan on the pairs exceeds."""
+    effort = USUAL if len(task.pair_lead) <= _LARGE_PAIRS else LARGE
+    chance = np.minimum(task.probability, _CERTAIN)
+    a = -np.log1p(-chance)
     ranges = _ranges(task, a)
+    pairs = sort_pairs(task.pair_lead, task.pair_member, chance, len(task.worth))
+    prices = Prices(
+        task.worth, task.least, task.most, task.load, float(task.push_price), float(spread_price)
+    )
     target: NDArray[Any] = ranges.largest[
         np.arange(len(task.most)), np.minimum(task.most, ranges.widest)
     ]
     best: Optimum | None = None
     bound = np.inf
-    for number in range(max(rounds, 1)):
+    for number in range(effort.linearisations):
         flow = solve(_linearised(task, a, ranges, target, spread_price), seed + number)
         # Plans that cover as much differ in value alone, so the flow's value bounds all of them.
         bound = min(bound, flow.value)
-        objective = plan_worth(task, flow.chosen, spread_price)
+        chosen = exchanged(pairs, prices, task.cap, flow.chosen, effort.exchanges)
+        objective = plan_worth(task, chosen, spread_price)
         if best is None or objective > best.objective:
-            best = Optimum(flow, objective, bound, spread_price)
-        best = best._replace(bound=max(bound, best.objective))
-        if best.bound - best.objective <= CLOSE_ENOUGH * max(abs(best.bound), 1e-12):
+            best = Optimum(flow._replace(chosen=chosen), objective, bound, spread_price)
+        if bound - best.objective <= CLOSE_ENOUGH * max(abs(bound), 1e-12):
             break
-        reached = np.bincount(
-            task.pair_lead[flow.chosen], a[flow.chosen], minlength=len(task.worth)
-        )
-        target = target + (reached - target) / (number + 2)
-    assert best is not None, "there is at least one round"
-    return best
+        target = np.bincount(task.pair_lead[chosen], a[chosen], minlength=len(task.worth))
+    assert best is not None, "there is at least one linearisation"
+    return _bounded(best._replace(bound=bound), pairs, prices, task, effort)
+
+
+def _bounded(best: Optimum, pairs: Sorted, prices: Prices, task: Task, effort: Effort) -> Optimum:
+    """With the bound and the members' prices that prices on places give."""
+    flow = best.flow
+    bound, places = best.bound, flow.member_price
+    if bound - best.objective > CLOSE_ENOUGH * abs(bound):
+        # Where not all is covered that could be, which leads are left out is open: none is forced.
+        served = np.bincount(task.pair_lead[flow.chosen], minlength=len(task.worth)) > 0
+        asked = np.bincount(task.pair_lead, minlength=len(task.worth)) > 0
+        if not served[asked & (task.least > 0)].all():
+            prices = prices._replace(least=np.zeros_like(task.least))
+        args = pairs, prices, task.cap, places, best.objective, effort.steps, CLOSE_ENOUGH
+        found = lagrange_bound(*args)
+        if found.value < bound:
+            bound, places = found.value, found.place
+    given = np.bincount(task.pair_member[flow.chosen], minlength=len(task.cap))
+    taken = np.bincount(task.pair_lead[flow.chosen], minlength=len(task.worth))
+    flow = flow._replace(
+        member_price=np.where(given >= task.cap, places, 0.0),
+        lead_price=np.where(taken >= task.most, flow.lead_price, 0.0),
+    )
+    return best._replace(flow=flow, bound=max(bound, best.objective))
 
 
 def taken_chances(task: Task, chosen: B8) -> F64:

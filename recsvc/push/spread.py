@@ -13,6 +13,8 @@ from recsvc.push.optimum import Optimum, Task, optimise
 
 BUSIEST = 0.01
 _TRIES = 5
+_EVENLY = 1.25
+"""A limit below so many times what an even plan has is not asked for."""
 _STEP = 4.0
 """How much dearer a further push of the same member gets with each try."""
 
@@ -29,10 +31,21 @@ def busiest_share(loads: NDArray[np.integer], member_count: int) -> float:
     return float(np.sort(loads)[::-1][:top].sum() / total)
 
 
+def even_share(pushes: int, member_count: int) -> float:
+    """The busiest share when pushes are spread as evenly as can be: no plan has less.
+
+    With fewer pushes than members it is above a hundredth, because nobody gets half a push.
+    """
+    top = max(1, math.ceil(BUSIEST * member_count))
+    return min(1.0, top / max(min(pushes, member_count), 1))
+
+
 def spread_plan(
-    task: Task, others: I32, member_count: int, limit: float, seed: int, rounds: int
+    task: Task, others: I32, member_count: int, limit: float, seed: int
 ) -> tuple[Optimum, float]:
     """The best plan whose busiest share keeps `limit`, if a price on load can get there.
+
+    Where few pushes cannot be spread so evenly, the limit is a little above what an even plan has.
 
     `others` are the loads of the window of members outside the task. When the limit cannot be kept
     (few members, or a past that is uneven) the most even of the plans tried comes back. Gives the
@@ -40,9 +53,11 @@ def spread_plan(
     """
     price, best = 0.0, None
     for attempt in range(_TRIES + 1):
-        found = optimise(task, seed, rounds, price)
+        found = optimise(task, seed, price)
         given = np.bincount(task.pair_member[found.flow.chosen], minlength=len(task.cap))
-        share = busiest_share(np.concatenate([task.load + given, others]), member_count)
+        loads = np.concatenate([task.load + given, others])
+        share = busiest_share(loads, member_count)
+        limit = max(limit, _EVENLY * even_share(int(loads.sum()), member_count))
         if best is None or share < best[1]:
             best = found, share
         if share <= limit or not given.any():
