@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from scipy import sparse
 
+from benchmarks.quality.alone import Vectors
 from benchmarks.quality.compare import Contender, compare
 from benchmarks.quality.folders import id_hashes
 from benchmarks.quality.jobs import Jobs
@@ -227,6 +228,27 @@ def _toy_job() -> Job:
         seed=1,
         threads=1,
     )
+
+
+@pytest.mark.parametrize(("count", "k"), [(5_000, 20), (3_000, 900), (30, 40)])
+def test_lists_hold_the_best_of_many_leads_and_nothing_unknown(count: int, k: int) -> None:
+    rng = np.random.default_rng(3)
+    leads = rng.integers(0, 400, (count, 1)).astype(np.float32)  # many ties
+    members = np.array([[1.0], [-1.0]], np.float32)
+    leads[7] = np.nan
+    job = replace(
+        _toy_job(),
+        candidates=np.arange(count, dtype=np.int32),
+        excluded=sparse.csr_matrix((2, count), dtype=np.float32),
+        k=k,
+    )
+    rows, _ = answer_with(Vectors(members, leads), job)
+    known = np.delete(leads[:, 0], 7)
+    for found, sign in zip(rows, members[:, 0], strict=True):
+        own = found[found >= 0]
+        assert 7 not in own
+        assert len(set(own.tolist())) == len(own) == min(k, len(known))
+        np.testing.assert_array_equal(sign * leads[own, 0], -np.sort(-sign * known)[: len(own)])
 
 
 @pytest.mark.parametrize("peer", [TfidfNearest(), TfidfProfile(), NearestAndPopular()])

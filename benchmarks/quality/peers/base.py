@@ -90,15 +90,30 @@ def _matches(peer: Peer, job: Job) -> Ints:
 
 def _best(scores: Floats, names: Ints, k: int) -> Ints:
     """The names (int32[b, k]) of the best k columns of each row; ties in a fixed shuffled order."""
-    width = min(k, scores.shape[1])
+    count = scores.shape[1]
+    width = min(k, count)
     # Equal scores must not gain by the order of the rows: who comes first is drawn once.
-    shuffled = np.random.default_rng(0).permutation(scores.shape[1])
-    mixed = scores[:, shuffled]
-    mixed = np.where(np.isnan(mixed), -np.inf, mixed)
-    top = np.argpartition(-mixed, width - 1, axis=1)[:, :width]
-    values = np.take_along_axis(mixed, top, axis=1)
-    order = np.argsort(-values, axis=1, kind="stable")
-    top, values = np.take_along_axis(top, order, axis=1), np.take_along_axis(values, order, axis=1)
+    turn = np.argsort(np.random.default_rng(0).permutation(count))
+    if np.isnan(scores.sum()):  # far cheaper than to look at each
+        scores = np.where(np.isnan(scores), -np.inf, scores)
     rows = np.full((len(scores), k), -1, np.int32)
-    rows[:, :width] = np.where(np.isfinite(values), names[shuffled][top], -1)
+    for own, limit, out in zip(scores, _limits(scores, width), rows, strict=True):
+        at = np.flatnonzero(own >= limit)
+        at = at[np.lexsort((turn[at], -own[at]))][:width]
+        out[: len(at)] = np.where(np.isfinite(own[at]), names[at], -1)
     return rows
+
+
+def _limits(scores: Floats, width: int) -> Floats:
+    """For each row (float32[b]) a limit that at least `width` scores reach, and not many more.
+
+    So many groups of neighbours have a maximum that reaches it: several times as fast as a
+    partition of the whole row.
+    """
+    size = scores.shape[1] // (4 * width)
+    if size < 2:
+        return np.full(len(scores), -np.inf, np.float32)
+    groups = scores[:, : scores.shape[1] // size * size].reshape(len(scores), -1, size)
+    maxima = groups.max(axis=2)
+    limit: Floats = np.partition(maxima, maxima.shape[1] - width, axis=1)[:, -width]
+    return limit
