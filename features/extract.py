@@ -98,6 +98,10 @@ class FeatureSpace:
 
     def leads(self, leads: Sequence[Lead]) -> LeadFeatures:
         """Features of n leads, each row independent of the others."""
+        return self.leads_with_content(leads)[0]
+
+    def leads_with_content(self, leads: Sequence[Lead]) -> tuple[LeadFeatures, sparse.csr_matrix]:
+        """What `leads` and `content` give, of texts that are read once."""
         documents = self._documents(leads)
         rows = self.text.rows(documents)
         topics, topic_weights = self.topics.arrays([lead.topics for lead in leads], LEAD_TOPICS)
@@ -110,7 +114,7 @@ class FeatureSpace:
             place = locate(self.regions, lead.region_code, lead.latitude, lead.longitude)
             region[row] = place.levels
             latitude[row], longitude[row] = place.latitude_rad, place.longitude_rad
-        return LeadFeatures(
+        found = LeadFeatures(
             text=self.text.vectors(rows, list(map(lead_text, leads))),
             topics=topics,
             topic_weights=topic_weights,
@@ -121,6 +125,7 @@ class FeatureSpace:
             urgency=np.array([min(max(x.urgency, 0), _URGENCY_MAX) for x in leads], np.uint8),
             create_time_us=np.array([lead.create_time_us for lead in leads], np.int64),
         )
+        return found, rows
 
     def _infer_topics(
         self,

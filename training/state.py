@@ -81,14 +81,9 @@ def build_catalog(data: DataSet, config: TrainingConfig) -> Catalog:
     """Fits the feature space and extracts the content of all leads."""
     space = FeatureSpace.fit(data.members, data.leads, config.features, config.seed)
     organizations = OrganizationTree(data.organizations)
-    return Catalog(
-        data,
-        space,
-        space.content(data.leads),
-        organizations,
-        space.members(data.members),
-        space.leads(data.leads),
-    )
+    lead_features, content = space.leads_with_content(data.leads)
+    members = space.members(data.members)
+    return Catalog(data, space, content, organizations, members, lead_features)
 
 
 def last_time_us(events: EventLog) -> int:
