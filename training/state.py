@@ -40,6 +40,7 @@ from recsvc.model.terms import TermContext
 from training.answers import learn_answers
 from training.config import TrainingConfig
 from training.embeddings import Embedding
+from training.embeddings.base import as_csr
 from training.exposures import exposed_pairs
 from training.logs import DataSet
 from training.split import ANSWERS, SHOWN, pair_hash
@@ -83,7 +84,8 @@ def build_catalog(data: DataSet, config: TrainingConfig) -> Catalog:
     organizations = OrganizationTree(data.organizations)
     lead_features, content = space.leads_with_content(data.leads)
     members = space.members(data.members)
-    return Catalog(data, space, content, organizations, members, lead_features)
+    # Cleaned once: every fit would make a clean copy of its own.
+    return Catalog(data, space, as_csr(content), organizations, members, lead_features)
 
 
 def last_time_us(events: EventLog) -> int:

@@ -55,7 +55,10 @@ class TrainingData:
         content: sparse.csr_matrix | None,
         member_content: sparse.csr_matrix | None,
     ) -> TrainingData:
-        """Clean float32 CSR copies; raises ValueError when the shapes do not belong together."""
+        """Clean float32 CSR; raises ValueError when the shapes do not belong together.
+
+        What is clean already is not copied: nobody writes into training data.
+        """
         members_count, leads_count = interactions.shape
         if content is not None and content.shape[0] != leads_count:
             raise ValueError(f"content has {content.shape[0]} rows for {leads_count} leads")
@@ -63,9 +66,9 @@ class TrainingData:
             rows = member_content.shape[0]
             raise ValueError(f"member content has {rows} rows for {members_count} members")
         return cls(
-            as_csr(interactions),
-            None if content is None else as_csr(content),
-            None if member_content is None else as_csr(member_content),
+            _clean(interactions),
+            None if content is None else _clean(content),
+            None if member_content is None else _clean(member_content),
         )
 
 
@@ -90,6 +93,17 @@ class EmbeddingModel(Protocol):
         (rows L2-normalised); empty rows and columns are allowed everywhere.
         """
         ...
+
+
+def _clean(matrix: sparse.spmatrix) -> sparse.csr_matrix:
+    """The matrix itself where it is what `as_csr` would make of it."""
+    clean = (
+        isinstance(matrix, sparse.csr_matrix)
+        and matrix.dtype == np.float32
+        and matrix.has_canonical_format
+        and bool(np.all(matrix.data))
+    )
+    return matrix if clean else as_csr(matrix)
 
 
 def as_csr(matrix: sparse.spmatrix) -> sparse.csr_matrix:

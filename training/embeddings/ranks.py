@@ -20,8 +20,9 @@ from training.embeddings.base import Floats
 
 Rows = NDArray[np.int64]
 
-_BLOCK = 64
-"""Members whose scores are held at a time."""
+_CELLS = 16_000_000
+_MOST_ROWS = 256
+"""Scores of a part that a thread holds, and members they are of: few rows waste the products."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def find_places(
     The same for any number of threads.
     """
     job = _Job(question, parts, mixtures)
-    starts = range(0, len(question.asked), _BLOCK)
+    starts = range(0, len(question.asked), job.step)
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(max(1, threads)) as pool:
         found = list(pool.map(job.block, starts))
     none = np.zeros((len(mixtures), 0), np.float32)
@@ -85,6 +86,7 @@ class _Job:
         self, question: Question, parts: Sequence[Part], mixtures: Sequence[Mixture]
     ) -> None:
         asked, candidates = question.asked, question.candidates
+        self.step = int(np.clip(_CELLS // max(len(candidates), 1), 1, _MOST_ROWS))
         self._members = [part.members[asked] for part in parts]
         self._leads = [np.ascontiguousarray(part.leads[candidates].T) for part in parts]
         self._weights = np.array([m.weights for m in mixtures], np.float32)
@@ -99,7 +101,7 @@ class _Job:
 
     def block(self, start: int) -> Floats:
         """Places float32[mixtures, wanted of these members]."""
-        stop = min(start + _BLOCK, len(self.wanted_starts) - 1)
+        stop = min(start + self.step, len(self.wanted_starts) - 1)
         sides = zip(self._members, self._leads, strict=True)
         scores = np.array([members[start:stop] @ leads for members, leads in sides])
         wanted, seen = self.wanted_starts[start : stop + 1], self._seen_starts[start : stop + 1]

@@ -34,13 +34,21 @@ def ridge(
     preconditioned by the diagonal (Saad 2003); stopping early regularises, too.
     """
     order = np.argsort(-np.bincount(rows.indices, minlength=rows.shape[1]), kind="stable")
-    problem = _Problem(rows[:, order].tocsr(), weights, regularization)
+    problem = _Problem(_reordered(rows, order), weights, regularization)
     blocks = [goals[:, start : start + _BLOCK] for start in range(0, goals.shape[1], _BLOCK)]
     with ThreadPoolExecutor(max(1, threads)) as pool:
         found = list(pool.map(lambda block: problem.solve(block, iterations), blocks))
     solution = np.empty((rows.shape[1], goals.shape[1]), np.float32)
     solution[order] = np.concatenate(found, axis=1)
     return solution
+
+
+def _reordered(rows: sparse.csr_matrix, order: NDArray[np.int64]) -> sparse.csr_matrix:
+    """`rows[:, order]`, the terms of a row in any order."""
+    place = np.empty(len(order), np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    parts = rows.data, place[rows.indices], rows.indptr
+    return sparse.csr_matrix(parts, shape=rows.shape, copy=False)
 
 
 class _Problem:
@@ -50,8 +58,10 @@ class _Problem:
         self._weights, total = weights, float(weights.sum())
         self._rows = rows.indptr, rows.indices, rows.data
         self._regularization = np.float32(regularization)
-        self._mean = np.asarray(rows.T @ weights, np.float32) / np.float32(total)
-        squares = rows.multiply(rows).T @ weights - total * self._mean**2
+        size, each = rows.shape[1], np.repeat(weights, np.diff(rows.indptr))
+        sums = np.bincount(rows.indices, each * rows.data, size)
+        self._mean = (sums / total).astype(np.float32)
+        squares = np.bincount(rows.indices, each * rows.data**2, size) - sums**2 / total
         self._inverse = (1.0 / (np.maximum(squares, 0.0) + regularization)).astype(np.float32)
 
     def solve(self, goals: Floats, iterations: int) -> Floats:

@@ -106,8 +106,12 @@ class SpectralModel:
 
     def _leads(self, right: Floats, lead_sums: NDArray[np.float64]) -> Floats:
         scale = _SCALE_UNIT * lead_sums ** -(self.lead_exponent + self.output_exponent)
-        out = right * (lead_sums**self.output_exponent)[:, None]
-        return np.concatenate([out, scale[:, None]], axis=1).astype(np.float32)
+        out = np.empty((len(right), right.shape[1] + 1), np.float32)
+        np.multiply(
+            right, (lead_sums**self.output_exponent)[:, None], out[:, :-1], casting="same_kind"
+        )
+        out[:, -1] = scale
+        return out
 
     def _part(self, gain: Floats) -> LinearPart:
         wide = np.append(gain / _SCALE_UNIT, 0.0).astype(np.float32)
