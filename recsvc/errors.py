@@ -259,6 +259,10 @@ class UnknownPushError(NotFoundError):
     reason = "UNKNOWN_PUSH"
 
 
+class UnknownClaimError(NotFoundError):
+    reason = "UNKNOWN_CLAIM"
+
+
 class NoModelError(PreconditionError):
     reason = "NO_MODEL"
 

@@ -260,4 +260,55 @@ async def test_the_client_claims(pair: Pair) -> None:
         assert (await client.release(lead, "m4")).state == "RELEASED"
         await client.claim(lead, "m5")
         assert (await client.resolve(lead, "m5")).state == "RESOLVED"
+        assert (await client.get_claim(lead, "m5")).state == "RESOLVED"
+        held = {c.member_id: c.state async for c in client.list_claims(lead)}
+        assert held == {"m3": "TRANSFERRED", "m4": "RELEASED", "m5": "RESOLVED"}
         assert (await client.get_lead(lead)).state.name == "CLOSED"
+
+
+async def test_claims_are_read_one_by_one_and_by_lead(pair: Pair) -> None:
+    lead = await new_lead(pair.first, capacity=None)
+    name = f"{lead}/claims/m1"
+    told = await refused(pair.first.claim.GetClaim(pb.GetClaimRequest(name=name)))
+    assert (told.code, told.reason, told.field) == ("NOT_FOUND", "UNKNOWN_CLAIM", "name")
+    for number in (3, 1, 2):
+        await claim(pair.first, lead, number)
+    request = pb.ReleaseLeadRequest(lead=lead, member=member(2), request_id="given back")
+    await pair.second.claim.ReleaseLead(request)
+    found = (await pair.second.claim.GetClaim(pb.GetClaimRequest(name=name))).claim
+    assert (found.name, found.member, found.state) == (name, member(1), pb.CLAIM_STATE_ACTIVE)
+    assert found.update_time.seconds > 0
+    page = pb.ListClaimsRequest(parent=lead, page_size=2)
+    first = await pair.second.claim.ListClaims(page)
+    page.page_token = first.next_page_token
+    last = await pair.first.claim.ListClaims(page)
+    assert last.next_page_token == ""
+    states = {c.member: c.state for c in (*first.claims, *last.claims)}
+    assert list(states.items()) == [
+        (member(1), pb.CLAIM_STATE_ACTIVE),
+        (member(2), pb.CLAIM_STATE_RELEASED),
+        (member(3), pb.CLAIM_STATE_ACTIVE),
+    ]
+    assert (await pair.first.claim.ListClaims(pb.ListClaimsRequest(parent=f"{lead}x"))).claims == []
+
+
+BAD_READS: list[tuple[str, dict[str, Any], str, str]] = [
+    ("GetClaim", {"name": ""}, "MISSING_FIELD", "name"),
+    ("GetClaim", {"name": f"{PARENT}/leads/l1"}, "INVALID_NAME", "name"),
+    ("GetClaim", {"name": f"{PARENT}/leads/l1/claims/"}, "INVALID_NAME", "name"),
+    ("GetClaim", {"name": "tenants/other/leads/l1/claims/m1"}, "PERMISSION_DENIED", "name"),
+    ("ListClaims", {"parent": PARENT}, "INVALID_NAME", "parent"),
+    ("ListClaims", {"parent": f"{PARENT}/leads/l1", "page_size": -1}, "INVALID_PAGE_SIZE",
+     "page_size"),
+    ("ListClaims", {"parent": f"{PARENT}/leads/l1", "page_token": "x"}, "INVALID_PAGE_TOKEN",
+     "page_token"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "fields", "reason", "field"), BAD_READS)
+async def test_what_cannot_be_read(
+    pair: Pair, method: str, fields: dict[str, Any], reason: str, field: str
+) -> None:
+    request = getattr(pb, f"{method}Request")(**fields)
+    told = await refused(getattr(pair.first.claim, method)(request))
+    assert (told.reason, told.field) == (reason, field)

@@ -112,6 +112,8 @@ class Client(BaseClient):
     release = _call(claims.release)
     transfer = _call(claims.transfer)
     resolve = _call(claims.resolve)
+    get_claim = _call(claims.get_claim)
+    list_claims = _pages(claims.list_claims)
 
     plan_pushes = _call(pushes.plan_pushes)
     stream_pushes = _endless(pushes.stream_pushes)

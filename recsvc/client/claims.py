@@ -7,9 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from recsvc.client.calls import Call, Caller, id_of
+from recsvc.client.calls import Call, Caller, Pages, id_of
 from recsvc.client.replies import enum_name, time_us
 from recsvc.v1 import claim_pb2 as pb
+
+PAGE_SIZE = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,15 +85,33 @@ def resolve(caller: Caller, lead_id: str, member_id: str, *, request_id: str = "
     return Call("ResolveLead", request, _claim_on(lead_id), caller.timeouts.write_seconds)
 
 
+def get_claim(caller: Caller, lead_id: str, member_id: str) -> Call[Claim]:
+    """A member's claim on a lead, in whichever state. Raises UnknownClaimError."""
+    name = f"{caller.name('leads', lead_id)}/claims/{member_id}"
+    request = pb.GetClaimRequest(name=name)
+    return Call("GetClaim", request, _claim_on(lead_id), caller.timeouts.read_seconds)
+
+
+def list_claims(caller: Caller, lead_id: str) -> Pages[Claim]:
+    """All claims there ever were on a lead, each in its last state."""
+    request = pb.ListClaimsRequest(parent=caller.name("leads", lead_id), page_size=PAGE_SIZE)
+    return Pages(
+        "ListClaims",
+        request,
+        lambda reply: [_claim(lead_id, found) for found in reply.claims],
+        caller.timeouts.read_seconds,
+    )
+
+
 def _new_id() -> str:
     """Made once for a call: its tries all carry the same."""
     return str(uuid.uuid4())
 
 
 def _claim_on(lead_id: str) -> Callable[[Any], Claim]:
-    def convert(reply: Any) -> Claim:
-        found = reply.claim
-        state = enum_name(pb.ClaimState, found.state)
-        return Claim(lead_id, id_of(found.member), state, time_us(found.update_time))
+    return lambda reply: _claim(lead_id, reply.claim)
 
-    return convert
+
+def _claim(lead_id: str, found: pb.Claim) -> Claim:
+    state = enum_name(pb.ClaimState, found.state)
+    return Claim(lead_id, id_of(found.member), state, time_us(found.update_time))

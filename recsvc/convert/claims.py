@@ -15,8 +15,10 @@ from recsvc.errors import (
     RequestIdConflictError,
     ServiceError,
 )
-from recsvc.store.claims import REQUEST_ID_DAYS, ClaimAnswer, ClaimState, ClaimStatus
+from recsvc.store.claims import REQUEST_ID_DAYS, ClaimAnswer, ClaimState, ClaimStatus, StoredClaim
 from recsvc.v1 import claim_pb2 as pb
+
+DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 50, 1_000
 
 ClaimRequest = (
     pb.ClaimLeadRequest | pb.ReleaseLeadRequest | pb.TransferLeadRequest | pb.ResolveLeadRequest
@@ -69,6 +71,17 @@ def claim_to_proto(ask: ClaimAsk, state: ClaimState, time_us: int) -> pb.Claim:
         member=names.format_name(ask.tenant, "members", member_id),
         state=pb.ClaimState.ValueType(int(state)),
         update_time=values.timestamp(time_us),
+    )
+
+
+def stored_to_proto(stored: StoredClaim, tenant: str) -> pb.Claim:
+    """A claim as the store has it."""
+    lead = names.format_name(tenant, "leads", stored.lead_id)
+    return pb.Claim(
+        name=f"{lead}/claims/{stored.member_id}",
+        member=names.format_name(tenant, "members", stored.member_id),
+        state=pb.ClaimState.ValueType(int(stored.state)),
+        update_time=values.timestamp(stored.time_us),
     )
 
 

@@ -127,6 +127,20 @@ def parse_conflict(name: str, tenant: str, field: str = "name") -> tuple[str, st
     return parts[3], parts[5]
 
 
+def parse_claim(name: str, tenant: str, field: str = "name") -> tuple[str, str]:
+    """(lead id, member id) of `tenants/{tenant}/leads/{lead}/claims/{claim}`."""
+    if tenant_of(name, field) != tenant:
+        raise _denied(field)
+    parts = name.split("/")
+    shaped = len(parts) == 6 and parts[2] == "leads" and parts[4] == "claims"
+    if not shaped or not is_id(parts[3]) or not is_id(parts[5]):
+        raise InvalidNameError(
+            f"{field}: {shown(name)} is not tenants/{{tenant}}/leads/{{lead}}/claims/{{claim}}",
+            field=field,
+        )
+    return parts[3], parts[5]
+
+
 def parse_conflict_parent(name: str, tenant: str, field: str = "parent") -> str:
     """The member id of `tenants/{tenant}/members/{member}`, "" for `members/-`."""
     if name == f"tenants/{tenant}/members/{ANY}":

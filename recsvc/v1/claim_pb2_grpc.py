@@ -33,7 +33,7 @@ class ClaimServiceStub:
 
     `request_id` makes each call safe to repeat: for 7 days the same id with the same request gets
     the same answer, also when that was ALREADY_CLAIMED, CLAIM_NOT_ACTIVE or CLAIM_EXISTS; with
-    another request about the same lead it is REQUEST_ID_CONFLICT. Errors of every call: MISSING_FIELD,
+    another request about the same lead it is REQUEST_ID_CONFLICT. Errors of every step: MISSING_FIELD,
     INVALID_NAME, REQUEST_ID_CONFLICT, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
     UNAUTHENTICATED; what else can go wrong is said with each.
     """
@@ -64,6 +64,16 @@ class ClaimServiceStub:
                 request_serializer=recsvc_dot_v1_dot_claim__pb2.ResolveLeadRequest.SerializeToString,
                 response_deserializer=recsvc_dot_v1_dot_claim__pb2.ResolveLeadResponse.FromString,
                 _registered_method=True)
+        self.GetClaim = channel.unary_unary(
+                '/recsvc.v1.ClaimService/GetClaim',
+                request_serializer=recsvc_dot_v1_dot_claim__pb2.GetClaimRequest.SerializeToString,
+                response_deserializer=recsvc_dot_v1_dot_claim__pb2.GetClaimResponse.FromString,
+                _registered_method=True)
+        self.ListClaims = channel.unary_unary(
+                '/recsvc.v1.ClaimService/ListClaims',
+                request_serializer=recsvc_dot_v1_dot_claim__pb2.ListClaimsRequest.SerializeToString,
+                response_deserializer=recsvc_dot_v1_dot_claim__pb2.ListClaimsResponse.FromString,
+                _registered_method=True)
 
 
 class ClaimServiceServicer:
@@ -74,7 +84,7 @@ class ClaimServiceServicer:
 
     `request_id` makes each call safe to repeat: for 7 days the same id with the same request gets
     the same answer, also when that was ALREADY_CLAIMED, CLAIM_NOT_ACTIVE or CLAIM_EXISTS; with
-    another request about the same lead it is REQUEST_ID_CONFLICT. Errors of every call: MISSING_FIELD,
+    another request about the same lead it is REQUEST_ID_CONFLICT. Errors of every step: MISSING_FIELD,
     INVALID_NAME, REQUEST_ID_CONFLICT, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
     UNAUTHENTICATED; what else can go wrong is said with each.
     """
@@ -113,6 +123,24 @@ class ClaimServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def GetClaim(self, request, context):
+        """One claim as the store has it at this moment, in whichever state. Errors: MISSING_FIELD,
+        INVALID_NAME, UNKNOWN_CLAIM, INVALID_REVISION, REVISION_NOT_REACHED, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
+        UNAUTHENTICATED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ListClaims(self, request, context):
+        """All claims there ever were on a lead, each in its last state, by member; none for a lead that
+        is not known. Errors: MISSING_FIELD, INVALID_NAME, INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+        INVALID_REVISION, REVISION_NOT_REACHED, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED, UNAUTHENTICATED.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_ClaimServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -136,6 +164,16 @@ def add_ClaimServiceServicer_to_server(servicer, server):
                     request_deserializer=recsvc_dot_v1_dot_claim__pb2.ResolveLeadRequest.FromString,
                     response_serializer=recsvc_dot_v1_dot_claim__pb2.ResolveLeadResponse.SerializeToString,
             ),
+            'GetClaim': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetClaim,
+                    request_deserializer=recsvc_dot_v1_dot_claim__pb2.GetClaimRequest.FromString,
+                    response_serializer=recsvc_dot_v1_dot_claim__pb2.GetClaimResponse.SerializeToString,
+            ),
+            'ListClaims': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListClaims,
+                    request_deserializer=recsvc_dot_v1_dot_claim__pb2.ListClaimsRequest.FromString,
+                    response_serializer=recsvc_dot_v1_dot_claim__pb2.ListClaimsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'recsvc.v1.ClaimService', rpc_method_handlers)
@@ -152,7 +190,7 @@ class ClaimService:
 
     `request_id` makes each call safe to repeat: for 7 days the same id with the same request gets
     the same answer, also when that was ALREADY_CLAIMED, CLAIM_NOT_ACTIVE or CLAIM_EXISTS; with
-    another request about the same lead it is REQUEST_ID_CONFLICT. Errors of every call: MISSING_FIELD,
+    another request about the same lead it is REQUEST_ID_CONFLICT. Errors of every step: MISSING_FIELD,
     INVALID_NAME, REQUEST_ID_CONFLICT, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
     UNAUTHENTICATED; what else can go wrong is said with each.
     """
@@ -255,6 +293,60 @@ class ClaimService:
             '/recsvc.v1.ClaimService/ResolveLead',
             recsvc_dot_v1_dot_claim__pb2.ResolveLeadRequest.SerializeToString,
             recsvc_dot_v1_dot_claim__pb2.ResolveLeadResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetClaim(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recsvc.v1.ClaimService/GetClaim',
+            recsvc_dot_v1_dot_claim__pb2.GetClaimRequest.SerializeToString,
+            recsvc_dot_v1_dot_claim__pb2.GetClaimResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListClaims(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/recsvc.v1.ClaimService/ListClaims',
+            recsvc_dot_v1_dot_claim__pb2.ListClaimsRequest.SerializeToString,
+            recsvc_dot_v1_dot_claim__pb2.ListClaimsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -34,7 +34,7 @@ class ClaimServiceStub:
 
     `request_id` makes each call safe to repeat: for 7 days the same id with the same request gets
     the same answer, also when that was ALREADY_CLAIMED, CLAIM_NOT_ACTIVE or CLAIM_EXISTS; with
-    another request about the same lead it is REQUEST_ID_CONFLICT. Errors of every call: MISSING_FIELD,
+    another request about the same lead it is REQUEST_ID_CONFLICT. Errors of every step: MISSING_FIELD,
     INVALID_NAME, REQUEST_ID_CONFLICT, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
     UNAUTHENTICATED; what else can go wrong is said with each.
     """
@@ -60,6 +60,16 @@ class ClaimServiceStub:
     same lead stay, to be resolved or released. Errors: CLAIM_NOT_ACTIVE, UNKNOWN_LEAD,
     CONCURRENT_UPDATE.
     """
+    GetClaim: _grpc.UnaryUnaryMultiCallable[_claim_pb2.GetClaimRequest, _claim_pb2.GetClaimResponse]
+    """One claim as the store has it at this moment, in whichever state. Errors: MISSING_FIELD,
+    INVALID_NAME, UNKNOWN_CLAIM, INVALID_REVISION, REVISION_NOT_REACHED, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
+    UNAUTHENTICATED.
+    """
+    ListClaims: _grpc.UnaryUnaryMultiCallable[_claim_pb2.ListClaimsRequest, _claim_pb2.ListClaimsResponse]
+    """All claims there ever were on a lead, each in its last state, by member; none for a lead that
+    is not known. Errors: MISSING_FIELD, INVALID_NAME, INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+    INVALID_REVISION, REVISION_NOT_REACHED, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED, UNAUTHENTICATED.
+    """
 
 @_typing.type_check_only
 class ClaimServiceAsyncStub(ClaimServiceStub):
@@ -70,7 +80,7 @@ class ClaimServiceAsyncStub(ClaimServiceStub):
 
     `request_id` makes each call safe to repeat: for 7 days the same id with the same request gets
     the same answer, also when that was ALREADY_CLAIMED, CLAIM_NOT_ACTIVE or CLAIM_EXISTS; with
-    another request about the same lead it is REQUEST_ID_CONFLICT. Errors of every call: MISSING_FIELD,
+    another request about the same lead it is REQUEST_ID_CONFLICT. Errors of every step: MISSING_FIELD,
     INVALID_NAME, REQUEST_ID_CONFLICT, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
     UNAUTHENTICATED; what else can go wrong is said with each.
     """
@@ -93,6 +103,16 @@ class ClaimServiceAsyncStub(ClaimServiceStub):
     same lead stay, to be resolved or released. Errors: CLAIM_NOT_ACTIVE, UNKNOWN_LEAD,
     CONCURRENT_UPDATE.
     """
+    GetClaim: _aio.UnaryUnaryMultiCallable[_claim_pb2.GetClaimRequest, _claim_pb2.GetClaimResponse]  # type: ignore[assignment]
+    """One claim as the store has it at this moment, in whichever state. Errors: MISSING_FIELD,
+    INVALID_NAME, UNKNOWN_CLAIM, INVALID_REVISION, REVISION_NOT_REACHED, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
+    UNAUTHENTICATED.
+    """
+    ListClaims: _aio.UnaryUnaryMultiCallable[_claim_pb2.ListClaimsRequest, _claim_pb2.ListClaimsResponse]  # type: ignore[assignment]
+    """All claims there ever were on a lead, each in its last state, by member; none for a lead that
+    is not known. Errors: MISSING_FIELD, INVALID_NAME, INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+    INVALID_REVISION, REVISION_NOT_REACHED, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED, UNAUTHENTICATED.
+    """
 
 class ClaimServiceServicer(metaclass=_abc_1.ABCMeta):
     """Moves claims through their life; docs/claims.md draws it. Each call is one step in the store: it
@@ -102,7 +122,7 @@ class ClaimServiceServicer(metaclass=_abc_1.ABCMeta):
 
     `request_id` makes each call safe to repeat: for 7 days the same id with the same request gets
     the same answer, also when that was ALREADY_CLAIMED, CLAIM_NOT_ACTIVE or CLAIM_EXISTS; with
-    another request about the same lead it is REQUEST_ID_CONFLICT. Errors of every call: MISSING_FIELD,
+    another request about the same lead it is REQUEST_ID_CONFLICT. Errors of every step: MISSING_FIELD,
     INVALID_NAME, REQUEST_ID_CONFLICT, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
     UNAUTHENTICATED; what else can go wrong is said with each.
     """
@@ -146,6 +166,28 @@ class ClaimServiceServicer(metaclass=_abc_1.ABCMeta):
         """The member has solved it: the claim ends and the lead is CLOSED. Claims that others have on the
         same lead stay, to be resolved or released. Errors: CLAIM_NOT_ACTIVE, UNKNOWN_LEAD,
         CONCURRENT_UPDATE.
+        """
+
+    @_abc_1.abstractmethod
+    def GetClaim(
+        self,
+        request: _claim_pb2.GetClaimRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_claim_pb2.GetClaimResponse, _abc.Awaitable[_claim_pb2.GetClaimResponse]]:
+        """One claim as the store has it at this moment, in whichever state. Errors: MISSING_FIELD,
+        INVALID_NAME, UNKNOWN_CLAIM, INVALID_REVISION, REVISION_NOT_REACHED, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED,
+        UNAUTHENTICATED.
+        """
+
+    @_abc_1.abstractmethod
+    def ListClaims(
+        self,
+        request: _claim_pb2.ListClaimsRequest,
+        context: _ServicerContext,
+    ) -> _typing.Union[_claim_pb2.ListClaimsResponse, _abc.Awaitable[_claim_pb2.ListClaimsResponse]]:
+        """All claims there ever were on a lead, each in its last state, by member; none for a lead that
+        is not known. Errors: MISSING_FIELD, INVALID_NAME, INVALID_PAGE_SIZE, INVALID_PAGE_TOKEN,
+        INVALID_REVISION, REVISION_NOT_REACHED, STORE_UNAVAILABLE, PERMISSION_DENIED, ROLE_NOT_ALLOWED, UNAUTHENTICATED.
         """
 
 def add_ClaimServiceServicer_to_server(servicer: ClaimServiceServicer, server: _typing.Union[_grpc.Server, _aio.Server]) -> None: ...

@@ -115,6 +115,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """NOT_FOUND: no record of such a push. Example: Explain with the `push_id` of a push that is
     older than the configured time for which records are kept.
     """
+    ERROR_REASON_UNKNOWN_CLAIM: _ErrorReason.ValueType  # 36
+    """NOT_FOUND: the member has never claimed the lead. Example: GetClaim before ClaimLead."""
     ERROR_REASON_EVENT_ID_CONFLICT: _ErrorReason.ValueType  # 50
     """ALREADY_EXISTS: an event with this id and another content was recorded within 7 days.
     Example: `event_id: "e1"` once as OPENED, then as DISMISSED.
@@ -316,6 +318,8 @@ ERROR_REASON_UNKNOWN_PUSH: ErrorReason.ValueType  # 35
 """NOT_FOUND: no record of such a push. Example: Explain with the `push_id` of a push that is
 older than the configured time for which records are kept.
 """
+ERROR_REASON_UNKNOWN_CLAIM: ErrorReason.ValueType  # 36
+"""NOT_FOUND: the member has never claimed the lead. Example: GetClaim before ClaimLead."""
 ERROR_REASON_EVENT_ID_CONFLICT: ErrorReason.ValueType  # 50
 """ALREADY_EXISTS: an event with this id and another content was recorded within 7 days.
 Example: `event_id: "e1"` once as OPENED, then as DISMISSED.

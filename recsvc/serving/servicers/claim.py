@@ -1,4 +1,4 @@
-"""ClaimService: who takes on what. The store decides; what the masks forbid never gets there."""
+"""ClaimService: who takes on what, and has it. The masks come first, the store decides."""
 
 # ruff: noqa: N802 - the contract names the methods
 
@@ -9,13 +9,14 @@ import random
 from dataclasses import dataclass, replace
 
 from features.entities import Lead, LeadState
-from recsvc.convert import claims, names
+from recsvc.convert import claims, names, queries
 from recsvc.convert.claims import ClaimAsk, ClaimRequest
 from recsvc.errors import (
     ClaimNotAllowedError,
     ConcurrentUpdateError,
     LeadNotOpenError,
     ServiceError,
+    UnknownClaimError,
     UnknownLeadError,
     UnknownMemberError,
 )
@@ -85,6 +86,41 @@ class ClaimServicer(claim_pb2_grpc.ClaimServiceServicer):
         """See the contract."""
         claim, revision = await self._step(ClaimAction.RESOLVE, request, context)
         return pb.ResolveLeadResponse(claim=claim, revision=revision)
+
+    async def GetClaim(self, request: pb.GetClaimRequest, context: Context) -> pb.GetClaimResponse:
+        """See the contract."""
+        worker = self._service.worker(request.name, "name")
+        lead_id, member_id = names.parse_claim(request.name, worker.tenant)
+        await self._service.view(worker, request.min_revision, context)
+        found = await worker.store.claims(worker.tenant, lead_id)
+        for stored in found:
+            if stored.member_id == member_id:
+                claim = claims.stored_to_proto(stored, worker.tenant)
+                revision = await worker.store.latest_revision(worker.tenant)
+                return pb.GetClaimResponse(claim=claim, revision=str(revision))
+        raise UnknownClaimError(
+            f"there is no claim {names.shown(request.name)}: the member has never claimed the lead",
+            field="name",
+            resource=request.name,
+        )
+
+    async def ListClaims(
+        self, request: pb.ListClaimsRequest, context: Context
+    ) -> pb.ListClaimsResponse:
+        """See the contract."""
+        worker = self._service.worker(request.parent, "parent")
+        lead_id = names.parse_name(request.parent, worker.tenant, "leads", "parent")
+        size = queries.page_size(request.page_size, claims.DEFAULT_PAGE_SIZE, claims.MAX_PAGE_SIZE)
+        tokens, binding = self._service.page_tokens, ["claims", worker.tenant, lead_id]
+        await self._service.view(worker, request.min_revision, context)
+        begin = tokens.decode(binding, request.page_token)[0] if request.page_token else 0
+        found = await worker.store.claims(worker.tenant, lead_id)
+        end = begin + size
+        return pb.ListClaimsResponse(
+            claims=[claims.stored_to_proto(stored, worker.tenant) for stored in found[begin:end]],
+            next_page_token=tokens.encode(binding, end) if end < len(found) else "",
+            revision=str(await worker.store.latest_revision(worker.tenant)),
+        )
 
     async def _step(
         self, action: ClaimAction, request: ClaimRequest, context: Context
