@@ -172,7 +172,9 @@ async def test_the_floor_answers_in_the_shape_of_what_it_imitates() -> None:
     request = pb.BatchRecommendLeadsRequest(members=["x", "y"])
     parts = [part async for part in floor.BatchRecommendLeads(request, None)]
     assert [r.member for part in parts for r in part.results] == ["x", "y"]
-    assert imitated(members.members) == [{"member": "tenants/t/members/a", "reasons": []}]
+    (member,) = (await floor.MatchMembers(None, None)).members
+    assert member.member == "tenants/t/members/a"
+    assert imitated(leads.leads[2], "x")[:2] == ("x", 0)
 
 
 def test_memory_is_read_from_the_system(bundle: Bundle) -> None:

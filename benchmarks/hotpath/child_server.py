@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 from typing import Any
 
 import grpc
 
+from recsvc.serving.collector import leave_to_reference_counts
 from recsvc.settings import Settings
 from recsvc.v1 import recommendation_pb2_grpc
 
@@ -65,8 +65,7 @@ async def _serve(servicer: Any) -> None:
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
     await server.start()
-    gc.collect()
-    gc.freeze()
+    leave_to_reference_counts()
     print(f"{READY}{port}", flush=True)
     await stopping.wait()
     await server.stop(1.0)

@@ -8,58 +8,21 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import json
 import signal
 import sys
-
-import msgspec
-
-from recsvc.errors import ConfigError
-from recsvc.serving.call_log import build_call_log
-from recsvc.serving.log import build_logger
-from recsvc.serving.metrics import Metrics
-from recsvc.serving.orders import Order, Ready
-from recsvc.serving.server import Server
-from recsvc.serving.tokens import load_key
-from recsvc.settings import Settings
-from recsvc.store.redis_store import RedisStore
-
-
-async def run(order: Order) -> int:
-    """Serves until SIGTERM; the exit code."""
-    settings = Settings(**json.loads(order.settings))
-    log = build_logger(settings.log_level, settings.log_format, worker=order.index)
-    calls = build_call_log(settings.log_level, settings.log_format, worker=order.index)
-    stopping, loop = asyncio.Event(), asyncio.get_running_loop()
-    loop.add_signal_handler(signal.SIGTERM, stopping.set)
-    # Ctrl-C reaches the whole group: the supervisor decides when its workers end.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    answer_seconds = settings.store_answer_seconds
-    async with RedisStore(order.store_url, answer_seconds=answer_seconds) as store:
-        try:
-            key = load_key(settings.data_folder)
-            server = Server(settings, store, key, Metrics(), log, call_log=calls)
-            loop.add_signal_handler(signal.SIGHUP, server.look_for_models)
-            port = await server.start(order.address)
-        except ConfigError as error:
-            log.error("cannot serve", problem=str(error))
-            return 1
-        # What was loaded stays: the collector need not look at it again and again.
-        gc.collect()
-        gc.freeze()
-        models = {tenant: w.live_model for tenant, w in server.workers.items()}
-        sys.stdout.buffer.write(msgspec.json.encode(Ready(port, models)) + b"\n")
-        sys.stdout.buffer.flush()
-        await stopping.wait()
-        log.info("draining")
-        await server.stop()
-    return 0
 
 
 def main() -> int:
     """Reads the order and runs."""
-    # Until `run` takes them over, neither may end the process half-way through its start.
+    # Until the worker takes them over, neither may end the process half-way through its start.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    # A start makes a million objects that stay: looking for garbage among them takes a tenth of it.
+    gc.disable()
+    import msgspec
+
+    from recsvc.serving.orders import Order
+    from recsvc.serving.worker_life import run
+
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
     return asyncio.run(run(order))
 
