@@ -20,8 +20,10 @@ from training.embeddings.base import Floats
 
 Rows = NDArray[np.int64]
 
-_CELLS = 16_000_000
-_MOST_ROWS = 256
+_DEEPEST = 1_000
+"""Further down nobody looks: who shares a place there is not counted."""
+_CELLS = 8_000_000
+_MOST_ROWS = 128
 """Scores of a part that a thread holds, and members they are of: few rows waste the products."""
 
 
@@ -71,12 +73,10 @@ def find_places(
     The same for any number of threads.
     """
     job = _Job(question, parts, mixtures)
-    starts = range(0, len(question.asked), job.step)
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(max(1, threads)) as pool:
-        found = list(pool.map(job.block, starts))
-    none = np.zeros((len(mixtures), 0), np.float32)
-    places = np.concatenate([none, *found], axis=1)
-    return [Places(job.wanted_starts, own) for own in places]
+    threads = max(1, threads)
+    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads) as pool:
+        list(pool.map(lambda first: job.run(first, threads), range(threads)))
+    return [Places(job.wanted_starts, own) for own in job.places]
 
 
 class _Job:
@@ -86,7 +86,7 @@ class _Job:
         self, question: Question, parts: Sequence[Part], mixtures: Sequence[Mixture]
     ) -> None:
         asked, candidates = question.asked, question.candidates
-        self.step = int(np.clip(_CELLS // max(len(candidates), 1), 1, _MOST_ROWS))
+        self._step = int(np.clip(_CELLS // max(len(candidates), 1), 1, _MOST_ROWS))
         self._members = [part.members[asked] for part in parts]
         self._leads = [np.ascontiguousarray(part.leads[candidates].T) for part in parts]
         self._weights = np.array([m.weights for m in mixtures], np.float32)
@@ -98,40 +98,67 @@ class _Job:
         nothing = sparse.csr_matrix(wanted.shape, dtype=np.float32)
         seen = nothing if question.seen is None else question.seen[asked][:, candidates].tocsr()
         self._seen_starts, self._seen = seen.indptr.astype(np.int64), seen.indices
+        self.places = np.empty((len(mixtures), wanted.nnz), np.float32)
 
-    def block(self, start: int) -> Floats:
-        """Places float32[mixtures, wanted of these members]."""
-        stop = min(start + self.step, len(self.wanted_starts) - 1)
-        sides = zip(self._members, self._leads, strict=True)
-        scores = np.array([members[start:stop] @ leads for members, leads in sides])
-        wanted, seen = self.wanted_starts[start : stop + 1], self._seen_starts[start : stop + 1]
-        out = np.empty((len(self._weights), int(wanted[-1] - wanted[0])), np.float32)
-        _count(scores, self._weights, self._factors, seen, self._seen, wanted, self._wanted, out)
-        return out
+    def run(self, first: int, every: int) -> None:
+        """Fills in every `every`-th block of members from the `first` on."""
+        asked_count = len(self.wanted_starts) - 1
+        shape = len(self._leads), min(self._step, asked_count), self._factors.shape[1]
+        held = np.empty(shape, np.float32)
+        for start in range(first * self._step, asked_count, every * self._step):
+            stop = min(start + self._step, asked_count)
+            scores = held[:, : stop - start]
+            for part, (members, leads) in enumerate(zip(self._members, self._leads, strict=True)):
+                np.matmul(members[start:stop], leads, out=scores[part])
+            span = slice(start, stop + 1)
+            seen, wanted = self._seen_starts[span], self.wanted_starts[span]
+            columns = self.places[:, wanted[0] : wanted[-1]]
+            _count(
+                scores, self._weights, self._factors, seen, self._seen, wanted, self._wanted,
+                columns,
+            )  # fmt: skip
 
 
 @numba.njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"})
 def _count(scores, weights, factors, seen_starts, seen, wanted_starts, wanted, out):  # type: ignore[no-untyped-def]
     """out[mixture, wanted] = scores above it and half of those beside it, row by row."""
-    width = scores.shape[2]
-    own = np.empty(width, np.float32)
+    own = np.empty(scores.shape[2], np.float32)
     for row in range(scores.shape[1]):
         for mixture in range(len(weights)):
-            own[:] = 0.0
-            for part in range(len(scores)):
-                weight = weights[mixture, part]
-                if weight != 0.0:
-                    for k in range(width):
-                        own[k] += weight * scores[part, row, k]
-            for k in range(width):
-                own[k] *= factors[mixture, k]
+            _mix(scores[:, row], weights[mixture], factors[mixture], own)
             for entry in range(seen_starts[row], seen_starts[row + 1]):
                 own[seen[entry]] = -np.inf
             for entry in range(wanted_starts[row], wanted_starts[row + 1]):
-                limit = own[wanted[entry]]
-                above, equal = np.float32(0.0), np.float32(0.0)
-                for k in range(width):
+                limit, above, equal = own[wanted[entry]], np.float32(0.0), np.float32(0.0)
+                for k in range(len(own)):
                     above += np.float32(1.0) if own[k] > limit else np.float32(0.0)
-                    equal += np.float32(1.0) if own[k] == limit else np.float32(0.0)
-                place = above + np.float32(0.5) * (equal - np.float32(1.0))
-                out[mixture, entry - wanted_starts[0]] = place
+                if above < _DEEPEST:
+                    for k in range(len(own)):
+                        equal += np.float32(1.0) if own[k] == limit else np.float32(0.0)
+                    above += np.float32(0.5) * (equal - np.float32(1.0))
+                out[mixture, entry - wanted_starts[0]] = above
+
+
+@numba.njit(cache=True, nogil=True, fastmath={"contract"})
+def _mix(scores, weights, factor, own):  # type: ignore[no-untyped-def]
+    """own = factor * sum of weight * score of the parts that count, in as few passes as parts."""
+    last = np.flatnonzero(weights)[-1]
+    begun = False
+    for part in range(last + 1):
+        weight = weights[part]
+        if weight == 0.0:
+            continue
+        score = scores[part]
+        if part == last and not begun:
+            for k in range(len(own)):
+                own[k] = weight * score[k] * factor[k]
+        elif part == last:
+            for k in range(len(own)):
+                own[k] = (own[k] + weight * score[k]) * factor[k]
+        elif begun:
+            for k in range(len(own)):
+                own[k] += weight * score[k]
+        else:
+            for k in range(len(own)):
+                own[k] = weight * score[k]
+        begun = True
