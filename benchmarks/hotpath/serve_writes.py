@@ -37,7 +37,9 @@ async def measure_read_your_writes(
     """
     registry = ModelRegistry(models)
     bundle = registry.load(registry.published() or "")
-    members = sample(bundle.member_ids.ids, count, SEED)
+    # Whoever is not active is shown nothing.
+    active = np.flatnonzero(bundle.members.active).tolist()
+    members = sample([bundle.member_ids.ids[row] for row in active], count, SEED)
     source = _leads(bundle, count)
     after, calm = [], []
     async with service(folder / "service", models, 2) as (_, address):
