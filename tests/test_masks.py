@@ -6,25 +6,29 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from features.entities import Conflict, EventKind, Lead, LeadState, Member
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from recsvc.matching.candidates import CandidateConfig
+from recsvc.matching.filters import Eligibility, count_removed
+from recsvc.matching.lead_filter import filter_leads
+from recsvc.matching.listed_members import MemberConfig, listed_members
+from recsvc.matching.masks import Masked, mask_leads, mask_members, pair_verdicts
+from recsvc.matching.member_filter import filter_members
+from recsvc.model.recusals import Recusal
+from recsvc.model.verdicts import Verdict
 from support.changes import Step, apply_steps
 from support.plain import PlainWorld
 from support.steps import steps
 from support.worlds import DAY_US, NOW_US, make_event, tiny_bundle, tiny_dataset
 
-from features.entities import Conflict, EventKind, Lead, LeadState, Member
-from recsvc.matching.candidates import CandidateConfig
-from recsvc.matching.filters import Eligibility, count_removed
-from recsvc.matching.lead_filter import filter_leads
-from recsvc.matching.masks import Masked, mask_leads, mask_members, pair_verdicts
 from recsvc.matching.retrieve import listed_leads
-from recsvc.model.recusals import Recusal
 from recsvc.model.snapshot import Snapshot
-from recsvc.model.verdicts import Verdict
 
 ANYTHING = Eligibility()
 ALL_OF_THEM = CandidateConfig(all_below=10_000)
+ALL_MEMBERS = MemberConfig(all_below=10_000)
+SCANNED = MemberConfig(all_below=0, looked=1000, kept=1000, probes=50, ranked=1000)
 
 
 def check_all_pairs(snapshot: Snapshot, world: PlainWorld, now_us: int) -> None:
@@ -55,6 +59,21 @@ def check_all_pairs(snapshot: Snapshot, world: PlainWorld, now_us: int) -> None:
         for member_id in world.members:
             row = snapshot.members.row(member_id)
             assert of_lead.at(row) is expected[member_id, lead_id], (member_id, lead_id)
+        check_listed_members(snapshot, lead_row, lead_id, of_lead, now_us)
+
+
+def check_listed_members(
+    snapshot: Snapshot, lead_row: int, lead_id: str, masked: Masked, now_us: int
+) -> None:
+    """The filter that does not look at every member says the same as the one that does."""
+    leads, local = snapshot.leads.locate(lead_row)
+    offered = sorted(np.flatnonzero(np.concatenate(masked.verdicts) == Verdict.KEPT).tolist())
+    for config in (ALL_MEMBERS, SCANNED):
+        listed = filter_members(snapshot, leads, local, lead_id, now_us)
+        assert listed.eligible_count == masked.eligible_count, lead_id
+        assert listed.removed == masked.removed, lead_id
+        rows = listed_members(snapshot, leads, local, listed, 1, config)
+        assert sorted(rows.tolist()) == offered, lead_id
 
 
 def test_the_small_world_follows_the_rules_now_and_then() -> None:
@@ -71,6 +90,7 @@ def test_whatever_happens_the_rules_hold_in_both_directions(
 ) -> None:
     snapshot, world = Snapshot(tiny_bundle()), PlainWorld.tiny()
     filter_leads(snapshot, 0, NOW_US)  # what is kept from here on has to follow all changes
+    filter_members(snapshot, snapshot.leads.base, 0, "l0", NOW_US)
     for step in happened:
         world.take(step)
         apply_steps(snapshot, step)
@@ -162,6 +182,8 @@ def test_a_draft_is_matched_whatever_its_state_but_not_with_its_author(snapshot:
     inactive = sum(not m.active for m in tiny_dataset().members if m.member_id not in ("m3", "m5"))
     assert found.removed.get(Verdict.INACTIVE, 0) == inactive
     assert found.eligible_count == 38 - inactive
+    listed = filter_members(snapshot, columns, local, "", NOW_US)
+    assert (listed.eligible_count, listed.removed) == (38 - inactive, found.removed)
 
 
 def test_a_recusal_covers_what_it_names() -> None:

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from support.worlds import NOW_US, tiny_bundle
-
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.filters import Eligibility
+from recsvc.matching.listed_members import MemberConfig, member_candidates
 from recsvc.matching.masks import mask_leads, mask_members
-from recsvc.matching.retrieve import lead_candidates, member_candidates
 from recsvc.matching.score import score_pairs
 from recsvc.model.index import IndexConfig
-from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
+from support.worlds import NOW_US, tiny_bundle
+
+from recsvc.matching.retrieve import lead_candidates
+from recsvc.model.snapshot import Snapshot
 
 EVERYTHING = CandidateConfig()
 SOME = CandidateConfig(per_source=8, all_below=10)
 LITTLE = CandidateConfig(3, 0, block_rows=8, kept=4, probes=1, by_embedding=1, ranked=2)
+
+
+MEMBERS_OF = {
+    EVERYTHING: MemberConfig(),
+    SOME: MemberConfig(all_below=10, looked=30, kept=16, probes=2, by_vector=4, ranked=8),
+    LITTLE: MemberConfig(all_below=0, looked=8, kept=4, probes=1, by_vector=1, ranked=2),
+}
 
 
 @pytest.fixture(params=[IndexConfig(), IndexConfig(kind="FLAT", exact_below_rows=5)])
@@ -43,7 +51,7 @@ def leads_for(snapshot: Snapshot, member_id: str, config: CandidateConfig, depth
 def members_for(snapshot: Snapshot, lead_id: str, config: CandidateConfig, depth: int) -> set[int]:
     leads, local = snapshot.leads.locate(snapshot.leads.row(lead_id))
     masked = mask_members(snapshot, leads, local, lead_id, Eligibility(), NOW_US)
-    found = member_candidates(snapshot, leads, local, masked, depth, config)
+    found = member_candidates(snapshot, leads, local, masked, depth, MEMBERS_OF[config])
     assert all(masked.at(int(r)) is Verdict.KEPT for r in found)
     assert len(set(found.tolist())) == len(found)
     return set(found.tolist())

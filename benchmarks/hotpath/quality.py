@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-
 from benchmarks.hotpath.worlds import Truth
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.filters import Eligibility
+from recsvc.matching.listed_members import MemberConfig
 from recsvc.matching.masks import mask_leads
-from recsvc.matching.pipeline import Pipeline, PipelineConfig, now_us
 from recsvc.matching.queries import ListQuery
 from recsvc.matching.resolve import resolve
 from recsvc.model.arrays import F32
 from recsvc.model.bundle import Bundle
-from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
+from recsvc.matching.pipeline import Pipeline, PipelineConfig, now_us
+from recsvc.model.snapshot import Snapshot
+
 DEPTH = 10
-_ALL = CandidateConfig(all_below=1 << 62)
+_ALL = PipelineConfig(CandidateConfig(all_below=1 << 62), MemberConfig(all_below=1 << 62))
 
 Lists = Mapping[str, Sequence[str]]
 """Who or what was asked about -> the ids answered, best first."""
@@ -27,7 +28,7 @@ Lists = Mapping[str, Sequence[str]]
 
 def exhaustive(snapshot: Snapshot, members: Sequence[str] = (), leads: Sequence[str] = ()) -> Lists:
     """What the full ranker says over *every* eligible lead of members, or member of leads."""
-    pipeline = Pipeline(snapshot, PipelineConfig(_ALL))
+    pipeline = Pipeline(snapshot, _ALL)
     query = ListQuery(count=DEPTH)
     found = {m: [i.id for i in pipeline.recommend(m, query).items] for m in members}
     return found | {x: [i.id for i in pipeline.match(x, query).items] for x in leads}

@@ -9,8 +9,9 @@ from recsvc.matching.profile import fold_profile
 from recsvc.model.answers import add_answer, answer_of
 from recsvc.model.arrays import LeadColumns, MemberColumns
 from recsvc.model.history import Met
-from recsvc.model.snapshot import Snapshot
 from recsvc.store.codec import RecordKind
+
+from recsvc.model.snapshot import Snapshot
 
 _POSITIVE = INTERESTS | ACTIONS
 
@@ -63,6 +64,7 @@ def _count(snapshot: Snapshot, event: Event) -> None:
         snapshot.members.locate(snapshot.members.last_row(event.member_id)),
         snapshot.leads.locate(snapshot.leads.last_row(event.lead_id)),
     )
+    snapshot.members.touch(snapshot.members.last_row(event.member_id))
     snapshot.leads.touch(snapshot.leads.last_row(event.lead_id))
     for columns, local in places:
         columns.exposures[local] += exposed and not before.exposed

@@ -138,15 +138,7 @@ def tail_verdicts(
     """Verdicts (uint8[t]) of the tail's leads, and the base rows that later events forbid."""
     table = snapshot.leads
     part = _lead_part(snapshot, member_row, table.tail, np.arange(table.tail_count), now_us)
-    moved = np.flatnonzero(table.base.alive[seen.base_rows] == 0)
-    later = Seen(seen.base_rows[moved], seen.base_verdicts[moved], seen.ids)
-    in_base = {}
-    for row, verdict in _forbidden(table, later).items():
-        if row < table.base_count:
-            in_base[row] = verdict
-        elif part[row - table.base_count] == Verdict.KEPT:
-            part[row - table.base_count] = verdict
-    return part, in_base
+    return part, _in_base(table, part, seen)
 
 
 def mask_members(
@@ -184,6 +176,37 @@ def mask_members(
         for part, (_, members) in zip(masked.verdicts, snapshot.members.segments(), strict=True):
             restrict_members(part, members, wanted, *place)
     return masked
+
+
+def tail_member_verdicts(
+    snapshot: Snapshot, leads: LeadColumns, local: int, recused: list[int], seen: Seen
+) -> tuple[U8, dict[int, Verdict]]:
+    """Verdicts (uint8[t]) of the tail's members, and the base rows that later events forbid.
+
+    `recused` are global rows; the lead (row `local` of `leads`) is open or a draft.
+    """
+    table = snapshot.members
+    jurisdiction = snapshot.organizations.visible_members(int(leads.organization[local]))
+    part = member_verdicts(table.tail, int(leads.author_key[local]), jurisdiction)
+    for row in recused:
+        if row >= table.base_count and part[row - table.base_count] != Verdict.DELETED:
+            part[row - table.base_count] = Verdict.CONFLICT
+    return part, _in_base(table, part, seen)
+
+
+def _in_base(
+    table: Table[LeadColumns] | Table[MemberColumns], tail: U8, seen: Seen
+) -> dict[int, Verdict]:
+    """Marks the tail rows (in place) that later events forbid; the base rows that they forbid."""
+    moved = np.flatnonzero(table.base.alive[seen.base_rows] == 0)
+    later = Seen(seen.base_rows[moved], seen.base_verdicts[moved], seen.ids)
+    in_base = {}
+    for row, verdict in _forbidden(table, later).items():
+        if row < table.base_count:
+            in_base[row] = verdict
+        elif tail[row - table.base_count] == Verdict.KEPT:
+            tail[row - table.base_count] = verdict
+    return in_base
 
 
 def _mark_seen(

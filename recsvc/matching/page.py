@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-
 from recsvc.matching.diversify import Slate, diversify
 from recsvc.matching.explain import in_words, terms_of
 from recsvc.matching.lead_filter import Filtered
 from recsvc.matching.masks import Masked
+from recsvc.matching.member_filter import MembersFiltered
 from recsvc.matching.queries import Item, ListQuery, Reason, ServingMode
 from recsvc.matching.reason_facts import Told
 from recsvc.matching.reason_texts import ReasonTexts
@@ -38,7 +38,7 @@ class Found:
     rows: I64
     scored: Scored
     table: Table[LeadColumns] | Table[MemberColumns]
-    masked: Masked | Filtered
+    masked: Masked | Filtered | MembersFiltered
     mode: ServingMode
     unknown: int
     tell: Callable[[I64], Iterator[tuple[I64, Told]]]

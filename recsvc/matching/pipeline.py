@@ -12,16 +12,16 @@ from functools import cache
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
-
 from features.entities import Lead
+from numpy.typing import NDArray
 from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER, silent_groups
 from recsvc.matching.lead_filter import Filtered, filter_leads
+from recsvc.matching.listed_members import MemberConfig, listed_members, member_candidates
 from recsvc.matching.masks import Masked, mask_leads, mask_members
+from recsvc.matching.member_filter import MembersFiltered, filter_members
 from recsvc.matching.modes import lead_mode, member_mode
-from recsvc.matching.page import Found, explained_items, order_items, pool_size
 from recsvc.matching.pairs import explain_pair, score_given
 from recsvc.matching.queries import (
     ANYTHING,
@@ -34,13 +34,15 @@ from recsvc.matching.queries import (
 from recsvc.matching.reason_facts import Told, tell
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.resolve import resolve
-from recsvc.matching.retrieve import lead_candidates, listed_leads, member_candidates
 from recsvc.matching.score import Scored, score_leads, score_pairs
 from recsvc.matching.scored_pair import member_record, place_kinds
 from recsvc.model.arrays import I32, I64, LeadColumns, MemberColumns
 from recsvc.model.segments import Table
-from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
+
+from recsvc.matching.page import Found, explained_items, order_items, pool_size
+from recsvc.matching.retrieve import lead_candidates, listed_leads
+from recsvc.model.snapshot import Snapshot
 
 _OF_MEMBER, _OF_LEAD = silent_groups(SAME_FOR_MEMBER), silent_groups(SAME_FOR_LEAD)
 
@@ -65,6 +67,7 @@ class PipelineConfig:
     """Knobs of the pipeline."""
 
     candidates: CandidateConfig = field(default_factory=CandidateConfig)
+    members: MemberConfig = field(default_factory=MemberConfig)
 
 
 def now_us() -> int:
@@ -141,12 +144,18 @@ class Pipeline:
         table, row, lead_id = self._lead_table(lead)
         leads, local = table.locate(row)
         wanted, unknown = resolve(snapshot, query.wanted, snapshot.members)
-        with self._stage("filter"):
-            masked = mask_members(snapshot, leads, local, lead_id, wanted, when)
-        with self._stage("retrieve"):
-            rows = member_candidates(
-                snapshot, leads, local, masked, pool_size(query), self._config.candidates
-            )
+        depth, config = pool_size(query), self._config.members
+        masked: Masked | MembersFiltered
+        if wanted.restricts or not snapshot.members.base_count:
+            with self._stage("filter"):
+                masked = mask_members(snapshot, leads, local, lead_id, wanted, when)
+            with self._stage("retrieve"):
+                rows = member_candidates(snapshot, leads, local, masked, depth, config)
+        else:
+            with self._stage("filter"):
+                masked = filter_members(snapshot, leads, local, lead_id, when)
+            with self._stage("retrieve"):
+                rows = listed_members(snapshot, leads, local, masked, depth, config)
         with self._stage("rank"):
             lead_rows = np.full(len(rows), row, np.int64)
             scored = score_pairs(snapshot.bundle, snapshot.members, rows, table, lead_rows, when)

@@ -7,7 +7,6 @@ eligible come back, however few they are.
 from __future__ import annotations
 
 import numpy as np
-
 from recsvc.matching.candidates import (
     CandidateConfig,
     by_distance,
@@ -15,16 +14,15 @@ from recsvc.matching.candidates import (
     by_vector,
     lead_prior,
     lead_query,
-    member_prior,
-    member_query,
 )
 from recsvc.matching.lead_filter import Filtered
 from recsvc.matching.lead_scan import Depth, Scope, find_leads
 from recsvc.matching.masks import Masked
-from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, I32, I64, U8, MemberColumns
 from recsvc.model.open_leads import sum_blocks
-from recsvc.model.snapshot import Snapshot, lead_search_vectors, member_search_vectors
 from recsvc.model.verdicts import Verdict
+
+from recsvc.model.snapshot import Snapshot, lead_search_vectors
 
 
 def listed_leads(
@@ -139,37 +137,6 @@ def _tail_candidates(
         by_prior(lead_prior(snapshot.bundle, leads, now_us), eligible, count),
     )
     return _union(sources) + start
-
-
-def member_candidates(
-    snapshot: Snapshot,
-    leads: LeadColumns,
-    local: int,
-    masked: Masked,
-    depth: int,
-    config: CandidateConfig,
-) -> I64:
-    """Global rows (int64[c], no order) of the members worth ranking for one lead."""
-    query = member_query(snapshot.bundle.ranker, leads, local)
-    found = []
-    for part, (start, members) in zip(masked.verdicts, snapshot.members.segments(), strict=True):
-        eligible = (part == Verdict.KEPT).astype(np.uint8)
-        count = max(config.per_source, 2 * depth)
-        if eligible.sum() <= max(config.all_below, 2 * depth):
-            found.append(np.flatnonzero(eligible) + start)
-            continue
-        index = snapshot.member_index if start == 0 else None
-        vectors = members.vector[:0] if index else member_search_vectors(members)
-        place = leads.latitude_rad[local : local + 1], leads.longitude_rad[local : local + 1]
-        active = members.activity_latitude_rad, members.activity_longitude_rad
-        sources = (
-            by_vector(index, vectors, query, eligible, count),
-            by_distance(members.latitude_rad, members.longitude_rad, *place, eligible, count),
-            by_distance(*active, *place, eligible, count),
-            by_prior(member_prior(snapshot.bundle, members), eligible, count),
-        )
-        found.append(_union(sources) + start)
-    return np.concatenate([np.empty(0, np.int64), *found])
 
 
 def _all_places(members: MemberColumns, local: int) -> tuple[F32, F32]:

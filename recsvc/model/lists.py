@@ -61,6 +61,8 @@ def build_lists(
 
 def _labels(vectors: F32, wanted: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """A list number (int64[n], not all numbers are used) for each row."""
+    if len(vectors) == 0:
+        return np.zeros(0, np.int64)
     coarse_count = max(1, round(np.sqrt(wanted)))
     coarse = _nearest(vectors, _centres(vectors, coarse_count, rng))
     label = np.zeros(len(vectors), np.int64)

@@ -12,7 +12,6 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
-
 from features.entities import Event, Lead
 from features.vocabulary import Vocabulary
 from recsvc.model.answers import content_appeal
@@ -30,6 +29,9 @@ from recsvc.model.history import History
 from recsvc.model.index import IndexConfig, VectorIndex
 from recsvc.model.lead_rows import LeadRows, Marks
 from recsvc.model.lists import EmbeddingLists, build_lists
+from recsvc.model.member_lists import MemberLists
+from recsvc.model.member_runs import MemberRuns
+from recsvc.model.member_search import MemberSearch, embeddings_of, runs_of, texts_of
 from recsvc.model.open_leads import OpenLeads
 from recsvc.model.organizations import OrganizationTree
 from recsvc.model.recusals import Recusals
@@ -38,7 +40,7 @@ from recsvc.model.segments import Table
 from recsvc.store.codec import RecordKind
 from recsvc.store.revision import Revision
 
-WRITTEN = ("blocks", "lists")
+WRITTEN = ("blocks", "lists", "member_runs", "member_embeddings", "member_texts")
 """Properties of a snapshot whose tables are written with a bundle."""
 
 _BLOCK_ROWS = 16
@@ -85,11 +87,6 @@ class Snapshot:
         return VectorIndex(lead_search_vectors(self.bundle.leads), self._index_config)
 
     @cached_property
-    def member_index(self) -> VectorIndex:
-        """Search over the base members."""
-        return VectorIndex(member_search_vectors(self.bundle.members), self._index_config)
-
-    @cached_property
     def blocks(self) -> LeadBlocks:
         """The base leads by organization, county and topic."""
         count = len(self.leads.base.alive)
@@ -107,6 +104,33 @@ class Snapshot:
             "lists",
             EmbeddingLists,
             lambda: build_lists(leads.vector, leads.organization, self._index_config.seed),
+        )
+
+    @cached_property
+    def member_runs(self) -> MemberRuns:
+        """The base members by cell and topic."""
+        return runs_of(self.bundle)
+
+    @cached_property
+    def member_embeddings(self) -> MemberLists:
+        """The base members by the direction of their embedding."""
+        return embeddings_of(self.bundle, self._index_config.seed)
+
+    @cached_property
+    def member_texts(self) -> MemberLists:
+        """The base members by what their texts say."""
+        return texts_of(self.bundle, self.scan_tables, self._index_config.seed)
+
+    @cached_property
+    def member_search(self) -> MemberSearch:
+        """What a search over the base members reads."""
+        return MemberSearch(
+            self.members,
+            self.bundle,
+            self.scan_tables,
+            self.member_runs,
+            self.member_embeddings,
+            self.member_texts,
         )
 
     @cached_property

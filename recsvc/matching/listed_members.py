@@ -1,0 +1,143 @@
+"""Retrieval for a lead: the few members that the ranker should look at."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from recsvc.matching.candidates import (
+    by_distance,
+    by_prior,
+    by_vector,
+    member_prior,
+    member_query,
+)
+from recsvc.matching.masks import Masked
+from recsvc.matching.member_filter import MembersFiltered, kept_members
+from recsvc.matching.member_scan import Depth, Scope, asked_of, find_members
+from recsvc.model.arrays import I32, I64, U8, LeadColumns
+from recsvc.model.snapshot import Snapshot, member_search_vectors
+from recsvc.model.verdicts import Verdict
+
+_FEW = 64
+"""A request's own restrictions that keep fewer than one in so many: all of these are ranked."""
+
+
+@dataclass(frozen=True)
+class MemberConfig:
+    """How many members are looked at for a lead, and below which number of rows all are ranked.
+
+    Each step looks closer (see `member_scan`): `looked` by cell, topic and willingness, of which
+    `kept` are compared by their vectors, beside `by_vector` of `probes` lists; `ranked` go on to
+    the ranker, and all of a tail of at most `tail_below`.
+    """
+
+    all_below: int = 512
+    tail_below: int = 4096
+    looked: int = 512
+    kept: int = 192
+    probes: int = 96
+    by_vector: int = 24
+    ranked: int = 48
+
+
+def listed_members(
+    snapshot: Snapshot,
+    leads: LeadColumns,
+    local: int,
+    filtered: MembersFiltered,
+    depth: int,
+    config: MemberConfig,
+) -> I64:
+    """Global rows (int64[c], no order) of the members worth ranking, of those the filters keep."""
+    if filtered.eligible_count == 0:
+        return np.empty(0, np.int64)
+    mark, tick = snapshot.member_search.marks.mark, filtered.tick
+    if filtered.eligible_count <= max(config.all_below, 2 * depth):
+        found = kept_members(snapshot, filtered)
+    else:
+        scope = Scope(filtered.visible, filtered.verdict, mark, tick)
+        found = _scanned(snapshot, leads, local, scope, filtered.risen, _depth(config, depth))
+    if len(filtered.tail) == 0:
+        return found
+    return np.concatenate([found, _of_tail(snapshot, leads, local, filtered.tail, depth, config)])
+
+
+def member_candidates(
+    snapshot: Snapshot,
+    leads: LeadColumns,
+    local: int,
+    masked: Masked,
+    depth: int,
+    config: MemberConfig,
+) -> I64:
+    """Global rows (int64[c], no order) of the members worth ranking, of those a mask keeps."""
+    found = [np.empty(0, np.int64)]
+    for part, (start, _) in zip(masked.verdicts, snapshot.members.segments(), strict=True):
+        if start or not snapshot.members.base_count:
+            found.append(_of_tail(snapshot, leads, local, part, depth, config))
+            continue
+        eligible = int((part == Verdict.KEPT).sum())
+        if eligible <= max(config.all_below, 2 * depth, len(part) // _FEW):
+            found.append(np.flatnonzero(part == Verdict.KEPT))
+            continue
+        search = snapshot.member_search
+        everywhere: NDArray[np.bool_] = np.ones(len(snapshot.organizations) + 1, np.bool_)
+        scope = Scope(everywhere, part, search.marks.mark, search.marks.next_tick())
+        risen = search.open.follow()
+        found.append(_scanned(snapshot, leads, local, scope, risen, _depth(config, depth)))
+    return np.concatenate(found)
+
+
+def _depth(config: MemberConfig, depth: int) -> Depth:
+    ranked = max(config.ranked, 2 * depth)
+    kept = max(config.kept, 2 * ranked)
+    return Depth(max(config.looked, 2 * kept), kept, config.probes, config.by_vector, ranked)
+
+
+def _scanned(
+    snapshot: Snapshot, leads: LeadColumns, local: int, scope: Scope, risen: I32, depth: Depth
+) -> I64:
+    if len(risen):
+        risen = risen[(scope.verdict[risen] == 0) & (scope.mark[risen] != scope.tick)]
+        risen = risen[scope.visible[snapshot.members.base.organization[risen]]]
+        scope.mark[risen] = scope.tick
+    search = snapshot.member_search
+    asked = asked_of(leads, local, search.runs.topic_count)
+    rows = find_members(
+        snapshot.bundle.ranker,
+        search.tables,
+        search.runs,
+        search.embeddings,
+        search.texts,
+        asked,
+        scope,
+        depth,
+    )
+    return np.concatenate([rows, risen]).astype(np.int64)
+
+
+def _of_tail(
+    snapshot: Snapshot,
+    leads: LeadColumns,
+    local: int,
+    verdicts: U8,
+    depth: int,
+    config: MemberConfig,
+) -> I64:
+    """Global rows of the tail, which is in no run and no list: all when few, else the best."""
+    members, start = snapshot.members.tail, snapshot.members.base_count
+    eligible = (verdicts == Verdict.KEPT).astype(np.uint8)
+    if eligible.sum() <= max(config.tail_below, 2 * depth):
+        return np.flatnonzero(eligible) + start
+    count = max(config.kept, 2 * depth)
+    query = member_query(snapshot.bundle.ranker, leads, local)
+    place = leads.latitude_rad[local : local + 1], leads.longitude_rad[local : local + 1]
+    sources = (
+        by_vector(None, member_search_vectors(members), query, eligible, count),
+        by_distance(members.latitude_rad, members.longitude_rad, *place, eligible, count),
+        by_prior(member_prior(snapshot.bundle, members), eligible, count),
+    )
+    return np.unique(np.concatenate(sources)).astype(np.int64) + start
