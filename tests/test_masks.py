@@ -6,24 +6,24 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from features.entities import Conflict, EventKind, Lead, LeadState, Member
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.changes import Step, apply_steps
+from support.plain import PlainWorld
+from support.steps import steps
+from support.worlds import DAY_US, NOW_US, make_event, tiny_bundle, tiny_dataset
+
+from features.entities import Conflict, EventKind, Lead, LeadState, Member
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.filters import Eligibility, count_removed
 from recsvc.matching.lead_filter import filter_leads
 from recsvc.matching.listed_members import MemberConfig, listed_members
 from recsvc.matching.masks import Masked, mask_leads, mask_members, pair_verdicts
 from recsvc.matching.member_filter import filter_members
-from recsvc.model.recusals import Recusal
-from recsvc.model.verdicts import Verdict
-from support.changes import Step, apply_steps
-from support.plain import PlainWorld
-from support.steps import steps
-from support.worlds import DAY_US, NOW_US, make_event, tiny_bundle, tiny_dataset
-
 from recsvc.matching.retrieve import listed_leads
+from recsvc.model.recusals import Recusal
 from recsvc.model.snapshot import Snapshot
+from recsvc.model.verdicts import Verdict
 
 ANYTHING = Eligibility()
 ALL_OF_THEM = CandidateConfig(all_below=10_000)

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from support.worlds import NOW_US, tiny_bundle
+
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.filters import Eligibility
 from recsvc.matching.listed_members import MemberConfig, member_candidates
 from recsvc.matching.masks import mask_leads, mask_members
+from recsvc.matching.retrieve import lead_candidates
 from recsvc.matching.score import score_pairs
 from recsvc.model.index import IndexConfig
-from recsvc.model.verdicts import Verdict
-from support.worlds import NOW_US, tiny_bundle
-
-from recsvc.matching.retrieve import lead_candidates
 from recsvc.model.snapshot import Snapshot
+from recsvc.model.verdicts import Verdict
 
 EVERYTHING = CandidateConfig()
 SOME = CandidateConfig(per_source=8, all_below=10)

@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+
 from benchmarks.hotpath.worlds import Truth
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.filters import Eligibility
 from recsvc.matching.listed_members import MemberConfig
 from recsvc.matching.masks import mask_leads
+from recsvc.matching.pipeline import Pipeline, PipelineConfig, now_us
 from recsvc.matching.queries import ListQuery
 from recsvc.matching.resolve import resolve
 from recsvc.model.arrays import F32
 from recsvc.model.bundle import Bundle
-from recsvc.model.verdicts import Verdict
-
-from recsvc.matching.pipeline import Pipeline, PipelineConfig, now_us
 from recsvc.model.snapshot import Snapshot
+from recsvc.model.verdicts import Verdict
 
 DEPTH = 10
 _ALL = PipelineConfig(CandidateConfig(all_below=1 << 62), MemberConfig(all_below=1 << 62))

@@ -9,9 +9,8 @@ from recsvc.matching.profile import fold_profile
 from recsvc.model.answers import add_answer, answer_of
 from recsvc.model.arrays import LeadColumns, MemberColumns
 from recsvc.model.history import Met
-from recsvc.store.codec import RecordKind
-
 from recsvc.model.snapshot import Snapshot
+from recsvc.store.codec import RecordKind
 
 _POSITIVE = INTERESTS | ACTIONS
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
 from recsvc.matching.diversify import Slate, diversify
 from recsvc.matching.explain import in_words, terms_of
 from recsvc.matching.lead_filter import Filtered

@@ -12,8 +12,9 @@ from functools import cache
 from typing import Protocol
 
 import numpy as np
-from features.entities import Lead
 from numpy.typing import NDArray
+
+from features.entities import Lead
 from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER, silent_groups
@@ -22,6 +23,7 @@ from recsvc.matching.listed_members import MemberConfig, listed_members, member_
 from recsvc.matching.masks import Masked, mask_leads, mask_members
 from recsvc.matching.member_filter import MembersFiltered, filter_members
 from recsvc.matching.modes import lead_mode, member_mode
+from recsvc.matching.page import Found, explained_items, order_items, pool_size
 from recsvc.matching.pairs import explain_pair, score_given
 from recsvc.matching.queries import (
     ANYTHING,
@@ -34,15 +36,13 @@ from recsvc.matching.queries import (
 from recsvc.matching.reason_facts import Told, tell
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.resolve import resolve
+from recsvc.matching.retrieve import lead_candidates, listed_leads
 from recsvc.matching.score import Scored, score_leads, score_pairs
 from recsvc.matching.scored_pair import member_record, place_kinds
 from recsvc.model.arrays import I32, I64, LeadColumns, MemberColumns
 from recsvc.model.segments import Table
-from recsvc.model.verdicts import Verdict
-
-from recsvc.matching.page import Found, explained_items, order_items, pool_size
-from recsvc.matching.retrieve import lead_candidates, listed_leads
 from recsvc.model.snapshot import Snapshot
+from recsvc.model.verdicts import Verdict
 
 _OF_MEMBER, _OF_LEAD = silent_groups(SAME_FOR_MEMBER), silent_groups(SAME_FOR_LEAD)
 

@@ -7,6 +7,7 @@ eligible come back, however few they are.
 from __future__ import annotations
 
 import numpy as np
+
 from recsvc.matching.candidates import (
     CandidateConfig,
     by_distance,
@@ -20,9 +21,8 @@ from recsvc.matching.lead_scan import Depth, Scope, find_leads
 from recsvc.matching.masks import Masked
 from recsvc.model.arrays import F32, I32, I64, U8, MemberColumns
 from recsvc.model.open_leads import sum_blocks
-from recsvc.model.verdicts import Verdict
-
 from recsvc.model.snapshot import Snapshot, lead_search_vectors
+from recsvc.model.verdicts import Verdict
 
 
 def listed_leads(

@@ -12,6 +12,7 @@ from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
+
 from features.entities import Event, Lead
 from features.vocabulary import Vocabulary
 from recsvc.model.answers import content_appeal
