@@ -19,7 +19,7 @@ from recsvc.model.arrays import Columns, LeadColumns, MemberColumns
 
 
 def _arrays(columns: MemberColumns | LeadColumns) -> tuple[NDArray[Any], ...]:
-    return cast(tuple[NDArray[Any], ...], columns)
+    return cast("tuple[NDArray[Any], ...]", columns)
 
 
 class Table(Generic[Columns]):
@@ -38,8 +38,9 @@ class Table(Generic[Columns]):
         self._record = record
         self._grow: Callable[[int], Columns] = grow
         self._storage: Columns = grow(0)
+        self._nobody: Columns = grow(1)
         self.tail_count = 0
-        self.tail: Columns = self._view()
+        self._tail: Columns = self._view()
         self._tail_ids: list[str] = []
         self._tail_records: list[bytes] = []
         self._tail_rows: dict[str, int] = {}
@@ -50,6 +51,13 @@ class Table(Generic[Columns]):
     def base_count(self) -> int:
         """How many rows the bundle brought."""
         return len(self._ids)
+
+    @property
+    def tail(self) -> Columns:
+        """The rows that came since; the same arrays until the next one comes."""
+        if len(self._tail.alive) != self.tail_count:
+            self._tail = self._view()
+        return self._tail
 
     def __len__(self) -> int:
         return self.base_count + self.tail_count
@@ -143,9 +151,9 @@ class Table(Generic[Columns]):
         """
         row = self.last_row(identifier)
         if row < self.base_count:
-            source, source_row = (self.base, row) if row >= 0 else (self._grow(1), 0)
+            source, source_row = (self.base, row) if row >= 0 else (self._nobody, 0)
             local = self._append(identifier, self.record(row) if row >= 0 else b"")
-            for column, values in zip(_arrays(self.tail), _arrays(source), strict=True):
+            for column, values in zip(_arrays(self._storage), _arrays(source), strict=True):
                 column[local] = values[source_row]
             if row >= 0:
                 self.base.alive[row] = 0
@@ -154,7 +162,7 @@ class Table(Generic[Columns]):
         local = row - self.base_count
         if record is not None:
             self._tail_records[local] = record
-        self.tail.alive[local] = 1
+        self._storage.alive[local] = 1
         return row
 
     def delete(self, identifier: str) -> None:
@@ -176,7 +184,6 @@ class Table(Generic[Columns]):
         self._tail_records.append(record)
         self._tail_rows[identifier] = local
         self.tail_count += 1
-        self.tail = self._view()
         return local
 
     def _view(self) -> Columns:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterable, Callable, Sequence
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
@@ -20,6 +21,7 @@ from recsvc.serving.servicers.kinds import Kind
 from recsvc.serving.servicers.shared import Service, known_ids, live_view
 from recsvc.serving.worker import TenantWorker
 from recsvc.store.codec import Entity, RecordKind, Tombstone, entity_id
+from recsvc.store.protocol import Vectors
 from recsvc.store.revision import NOTHING, Revision
 from recsvc.v1 import catalog_pb2, errors_pb2
 
@@ -56,6 +58,7 @@ class _Import(Generic[E, M]):
     chunk: list[tuple[int, str, E]] = field(default_factory=list)
     parents: dict[str, str] | None = None
     arrivals: Arrivals | None = None
+    landing: asyncio.Task[None] | None = None
 
     async def add(self, rows: Sequence[M]) -> None:
         """Checks rows and writes each chunk that is full."""
@@ -78,7 +81,7 @@ class _Import(Generic[E, M]):
             self.errors.append(row_error(error, index, name))
 
     async def write(self) -> None:
-        """Writes the chunk; raises StoreUnavailable."""
+        """Begins to write the chunk, when the one before is written; raises StoreUnavailable."""
         rows, self.chunk = self.chunk, []
         if self.kind.record is RecordKind.CONFLICT:
             rows = await self._with_members(rows)
@@ -87,6 +90,25 @@ class _Import(Generic[E, M]):
             return
         arrived = await self._note_arrivals(entities)
         vectors = await asyncio.to_thread(vectors_of, live_view(self.worker), entities)
+        await self.landed()
+        # The store writes these rows while the next ones are read and looked at.
+        self.landing = asyncio.create_task(self._put(entities, vectors, arrived))
+
+    async def landed(self) -> None:
+        """Waits until the chunk that is being written is; raises StoreUnavailable."""
+        if self.landing is not None:
+            landing, self.landing = self.landing, None
+            await landing
+
+    async def aclose(self) -> None:
+        """Gives up a chunk that is being written, if any: its stream has failed."""
+        if self.landing is not None:
+            self.landing.cancel()
+            await asyncio.gather(self.landing, return_exceptions=True)
+
+    async def _put(
+        self, entities: Sequence[Entity], vectors: Vectors | None, arrived: bool
+    ) -> None:
         put = self.worker.store.put(self.worker.tenant, entities, vectors)
         self.revision = self.revision.merge(await put)
         if arrived and self.arrivals is not None:
@@ -120,6 +142,7 @@ class _Import(Generic[E, M]):
         old = {i: catalog.get(kind.entity_type, i) for e in entities if (i := entity_id(e))}
         unsure = [entity_id(e) for e in entities if kind.is_partial(e) and not old[entity_id(e)]]
         if unsure:
+            await self.landed()  # it may hold the same rows
             found = await self.worker.store.get_many(self.worker.tenant, kind.record, unsure)
             for identifier, record in found.items():
                 stored = record.decode(kind.entity_type)
@@ -148,6 +171,26 @@ async def import_rows(
     rows_of: Callable[[Any], Sequence[M]],
 ) -> ImportResult:
     """Takes a whole stream; raises what stops it (a bad parent, the store), not what is in rows."""
+    async with AsyncExitStack() as stack:
+        running = await _read(service, kind, requests, rows_of, stack)
+    running.errors.sort(key=lambda e: e.row_index)
+    current_call().notes |= {"rows": running.row_count, "rejected": running.rejected_count}
+    summary = catalog_pb2.ImportSummary(
+        row_count=running.row_count,
+        imported_count=running.row_count - running.rejected_count,
+        rejected_count=running.rejected_count,
+    )
+    return ImportResult(summary, running.errors, str(running.revision))
+
+
+async def _read(
+    service: Service,
+    kind: Kind[E, M],
+    requests: AsyncIterable[Any],
+    rows_of: Callable[[Any], Sequence[M]],
+    stack: AsyncExitStack,
+) -> _Import[E, M]:
+    """The stream, written; `stack` gives up what is not when it fails."""
     running: _Import[E, M] | None = None
     async for request in requests:
         if running is None:
@@ -155,6 +198,7 @@ async def import_rows(
             names.parse_tenant(request.parent, worker.tenant)
             arrivals = service.arrivals.get(worker.tenant)
             running = _Import(kind, worker, service.clock, arrivals=arrivals)
+            stack.push_async_callback(running.aclose)
         elif request.parent and request.parent != names.tenant_name(running.worker.tenant):
             service.worker(request.parent, "parent")
             raise InvalidNameError(
@@ -168,11 +212,5 @@ async def import_rows(
             "the stream is empty: its first message needs a parent", field="parent"
         )
     await running.write()
-    running.errors.sort(key=lambda e: e.row_index)
-    current_call().notes |= {"rows": running.row_count, "rejected": running.rejected_count}
-    summary = catalog_pb2.ImportSummary(
-        row_count=running.row_count,
-        imported_count=running.row_count - running.rejected_count,
-        rejected_count=running.rejected_count,
-    )
-    return ImportResult(summary, running.errors, str(running.revision))
+    await running.landed()
+    return running
