@@ -73,6 +73,20 @@ def test_rows_that_nobody_touched_teach_nothing() -> None:
     assert not nothing.vectors(content).any()
 
 
+def test_threads_share_the_columns_and_change_no_byte() -> None:
+    """150 columns: two whole blocks and a part of one."""
+    content = random_content(300, 200, 8)
+    targets = np.random.default_rng(9).standard_normal((300, 150)).astype(np.float32)
+    counts, partners = np.ones(300, np.int64), np.eye(150, dtype=np.float32)
+    config = ContentConfig(rank=150)
+    first, second = (
+        fit_content_map(content, targets, counts, partners, config, threads=threads)
+        for threads in (1, 3)
+    )
+    np.testing.assert_array_equal(first.terms, second.terms)
+    np.testing.assert_array_equal(first.length, second.length)
+
+
 @pytest.mark.parametrize("model", [SpectralModel(dimensions=16), AlsModel(dimensions=16)])
 def test_cold_leads_are_found_far_better_than_by_chance(model: SpectralModel | AlsModel) -> None:
     """Planted rank 6: tastes and lead factors, content a noisy linear image of the factors."""

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from training.embeddings.base import TrainingData
 from training.embeddings.blended import BlendModel
+from training.embeddings.ranks import Mixture, Part, Question, find_places
 from training.embeddings.select import Choice, choose, choose_embedding
 from training.embeddings.spectral import SpectralModel
 from training.embeddings.validation import Holdout, hold_out, measure
@@ -99,6 +100,37 @@ def test_a_perfect_embedding_measures_one_and_a_constant_chance() -> None:
     # 120 cold leads tie: all are placed in the middle, within the first 100.
     assert measure(same, held, seed=0).cold == 1.0
     assert measure(same, held, seed=0).warm == 0.0
+
+
+def test_places_are_those_of_a_full_sort_whatever_the_threads_and_parts() -> None:
+    """300 members in several blocks, two mixtures of two parts; small whole numbers tie often."""
+    rng = np.random.default_rng(4)
+    sides = [rng.integers(-3, 4, (2, 300, 3)).astype(np.float32) for _ in range(2)]
+    parts = [Part(members, leads) for members, leads in sides]
+    factor = np.linspace(0.5, 2.0, 300).astype(np.float32)
+    mixtures = [Mixture((1.0, 0.0)), Mixture((1.0, 2.0), factor)]
+    seen = sparse.random(300, 300, 0.1, format="csr", random_state=1, dtype=np.float32)
+    drawn = sparse.random(300, 300, 0.02, format="csr", random_state=2, dtype=np.float32)
+    candidates = np.arange(0, 300, 2)
+    allowed = sparse.diags((np.arange(300) % 2 == 0).astype(np.float32))
+    wanted = sparse.csr_matrix((drawn - drawn.multiply(seen > 0)) @ allowed)
+    wanted.eliminate_zeros()
+    asked = np.flatnonzero(np.diff(wanted.indptr))
+    question = Question(asked, wanted, candidates, seen)
+    once, thrice = (find_places(question, parts, mixtures, threads=n) for n in (1, 3))
+    dense = [part.members @ part.leads.T for part in parts]
+    for found, again, scores in zip(
+        once, thrice, (dense[0], (dense[0] + 2.0 * dense[1]) * factor), strict=True
+    ):
+        np.testing.assert_array_equal(found.places, again.places)
+        for at, member in enumerate(asked.tolist()):
+            row = np.where(seen[member].toarray()[0] > 0, -np.inf, scores[member])[candidates]
+            limits = scores[
+                member, wanted.indices[wanted.indptr[member] : wanted.indptr[member + 1]]
+            ]
+            by_hand = [(row > x).sum() + ((row == x).sum() - 1) / 2.0 for x in limits]
+            own = found.places[found.starts[at] : found.starts[at + 1]]
+            assert sorted(own.tolist()) == sorted(by_hand)
 
 
 def test_measured_recall_and_ndcg_by_hand() -> None:
