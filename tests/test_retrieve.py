@@ -18,7 +18,9 @@ from recsvc.model.verdicts import Verdict
 
 EVERYTHING = CandidateConfig()
 SOME = CandidateConfig(per_source=8, all_below=10)
-LITTLE = CandidateConfig(3, 0, block_rows=8, kept=4, probes=1, by_embedding=1, ranked=2)
+LITTLE = CandidateConfig(
+    3, 0, 0, probes=1, list_rows=1, list_kept=1, block_rows=2, block_kept=1, ranked=1
+)
 
 
 MEMBERS_OF = {

@@ -25,19 +25,22 @@ from recsvc.model.terms import OF_LEAD, OF_MEMBER
 class CandidateConfig:
     """How many candidates are looked at, and below which number of rows all are taken.
 
-    Leads, each step looking closer (see `lead_scan`): `block_rows` of the best blocks, of which
-    `kept` are compared by embedding, beside `by_embedding` from `probes` lists; `ranked` go on to
-    the ranker. Members, and leads that are new: `per_source` from each source. Looking less deep
-    costs up to a tenth of the recall where embeddings carry the list (`recsvc tune index`).
+    Leads, each step looking closer (see `lead_scan`): `list_rows` of `probes` lists, of which
+    `list_kept` are compared with `block_kept` out of the `block_rows` of the best blocks; `ranked`
+    go on to the ranker. Up to `all_below` eligible leads all are ranked, up to `close_below` all
+    are compared. Leads that are new: `per_source` from each source. Looking less deep costs up to a
+    tenth of the recall where embeddings carry the list (`recsvc tune index`).
     """
 
     per_source: int = 200
-    all_below: int = 4096
-    block_rows: int = 2048
-    kept: int = 256
+    all_below: int = 256
+    close_below: int = 4096
     probes: int = 48
-    by_embedding: int = 96
-    ranked: int = 128
+    list_rows: int = 2048
+    list_kept: int = 192
+    block_rows: int = 1024
+    block_kept: int = 128
+    ranked: int = 48
 
 
 def lead_query(model: AdditiveModel, members: MemberColumns, row: int) -> F32:

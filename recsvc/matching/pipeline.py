@@ -12,13 +12,13 @@ from functools import cache
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from features.entities import Lead
 from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER, silent_groups
 from recsvc.matching.lead_filter import Filtered, filter_leads
+from recsvc.matching.lead_scan import tell_found
 from recsvc.matching.listed_members import MemberConfig, listed_members, member_candidates
 from recsvc.matching.masks import Masked, mask_leads, mask_members
 from recsvc.matching.member_filter import MembersFiltered, filter_members
@@ -37,9 +37,9 @@ from recsvc.matching.reason_facts import Told, tell
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.resolve import resolve
 from recsvc.matching.retrieve import lead_candidates, listed_leads
-from recsvc.matching.score import Scored, score_leads, score_pairs
+from recsvc.matching.score import score_leads, score_pairs
 from recsvc.matching.scored_pair import member_record, place_kinds
-from recsvc.model.arrays import I32, I64, LeadColumns, MemberColumns
+from recsvc.model.arrays import I64, LeadColumns
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
@@ -111,12 +111,19 @@ class Pipeline:
                 rows = listed_leads(snapshot, row, masked, depth, config)
         with self._stage("rank"):
             columns, local = snapshot.members.locate(row)
-            scored = score_leads(snapshot.bundle, columns, local, snapshot.leads, rows, when)
+            scored = score_leads(snapshot, columns, local, rows, when)
+
+        middles = snapshot.bundle.space.regions.middles
 
         def tell_all(page: I64) -> Iterator[tuple[I64, Told]]:
             for at, leads, lead_rows in snapshot.leads.located(rows[page]):
-                own = np.full(len(at), local, np.int32)
-                yield at, self._tell(columns, own, leads, lead_rows, scored, page[at], _OF_MEMBER)
+                seen = scored.features[page[at]], scored.terms[page[at]]
+                if leads is snapshot.leads.base:
+                    world = snapshot.scan_world(columns)
+                    yield at, tell_found(world, local, lead_rows, *seen, _OF_MEMBER)
+                else:
+                    own = np.full(len(at), local, np.int32)
+                    yield at, tell(columns, own, leads, lead_rows, *seen, middles, _OF_MEMBER)
 
         kinds = cache(lambda: place_kinds(member_record(snapshot, row)))
         mode = member_mode(columns, local)
@@ -160,10 +167,13 @@ class Pipeline:
             lead_rows = np.full(len(rows), row, np.int64)
             scored = score_pairs(snapshot.bundle, snapshot.members, rows, table, lead_rows, when)
 
+        middles = snapshot.bundle.space.regions.middles
+
         def tell_all(page: I64) -> Iterator[tuple[I64, Told]]:
             for at, members, member_rows in snapshot.members.located(rows[page]):
                 own = np.full(len(at), local, np.int32)
-                yield at, self._tell(members, member_rows, leads, own, scored, page[at], _OF_LEAD)
+                seen = scored.features[page[at]], scored.terms[page[at]]
+                yield at, tell(members, member_rows, leads, own, *seen, middles, _OF_LEAD)
 
         def kinds_of(at: int) -> tuple[str, ...]:
             return place_kinds(member_record(snapshot, int(rows[at])))
@@ -201,20 +211,6 @@ class Pipeline:
             self._when(as_of_us),
             self._config.candidates,
         )
-
-    def _tell(
-        self,
-        members: MemberColumns,
-        member_rows: I32,
-        leads: LeadColumns,
-        lead_rows: I32,
-        scored: Scored,
-        positions: I64,
-        silent: NDArray[np.bool_],
-    ) -> Told:
-        seen = scored.features[positions], scored.terms[positions]
-        middles = self.snapshot.bundle.space.regions.middles
-        return tell(members, member_rows, leads, lead_rows, *seen, middles, silent)
 
     def _finish(self, found: Found, query: ListQuery, texts: ReasonTexts) -> RankedList:
         """Orders, diversifies, and explains the items of one page."""

@@ -37,7 +37,6 @@ def listed_leads(
         state.verdict,
         state.worth,
         state.block_worth,
-        snapshot.marks.mark,
         filtered.tick,
     )
     wanted = _depth(config, depth, filtered.eligible_count, snapshot.leads.base_count)
@@ -83,34 +82,26 @@ def _scope_of(snapshot: Snapshot, verdicts: U8, now_us: int) -> Scope:
     by_slot = verdicts[blocks.row]
     worth = sum_blocks(blocks, by_slot, state.worth)
     everywhere = np.ones(len(snapshot.organizations) + 1, np.bool_)
-    marks = snapshot.marks
-    return Scope(everywhere, by_slot, state.worth, worth, marks.mark, marks.next_tick())
+    return Scope(everywhere, by_slot, state.worth, worth, snapshot.marks.next_tick())
 
 
 def _depth(config: CandidateConfig, depth: int, eligible: int, rows: int) -> Depth:
     if eligible <= max(config.all_below, 2 * depth):
-        return Depth(rows + 1, rows, config.probes, config.by_embedding, rows + 1)
+        return Depth(rows + 1, rows + 1, 1, 0, 0, rows + 1, rows + 1)
     ranked = max(config.ranked, 2 * depth + 24)
-    kept = max(config.kept, 2 * ranked)
-    near = max(config.by_embedding, depth)
-    return Depth(max(config.block_rows, 4 * kept), kept, config.probes, near, ranked)
+    if eligible <= config.close_below:
+        return Depth(rows + 1, rows + 1, 1, 0, 0, rows + 1, ranked)
+    block_kept, list_kept = max(config.block_kept, 2 * ranked), max(config.list_kept, 2 * ranked)
+    block_rows = max(config.block_rows, 4 * block_kept)
+    list_rows = max(config.list_rows, 4 * list_kept)
+    return Depth(
+        2 * block_rows, block_rows, config.probes, list_rows, list_kept, block_kept, ranked
+    )
 
 
 def _find(snapshot: Snapshot, member_row: int, scope: Scope, depth: Depth) -> I64:
     members, local = snapshot.members.locate(member_row)
-    bundle = snapshot.bundle
-    rows = find_leads(
-        bundle.ranker,
-        bundle.context,
-        snapshot.scan_tables,
-        members,
-        local,
-        snapshot.blocks,
-        snapshot.lists,
-        scope,
-        depth,
-    )
-    return rows.astype(np.int64)
+    return find_leads(snapshot.scan_world(members), local, scope, depth).astype(np.int64)
 
 
 def _tail_candidates(

@@ -17,11 +17,10 @@ from numpy.typing import NDArray
 from features.location import EARTH_RADIUS_KM
 from recsvc.model.arrays import F32, I32, I64, LeadColumns
 
-TEXT_CODES = 32
-"""Leading text dimensions kept as one byte each: they hold half of a text vector's length, and a
-row's codes fill half a cache line."""
-
 I8 = NDArray[np.int8]
+
+_CLIPPED = 16.0
+"""Values of a code end at so many root mean squares."""
 
 
 class LeadBlocks(NamedTuple):
@@ -37,10 +36,8 @@ class LeadBlocks(NamedTuple):
     group_region: I32  # [g, 3] province, city, county
     group_place_km: F32  # [g, 3] middle of its leads on a globe of kilometres, NaN unknown
     group_radius_km: F32  # [g] mean distance of its leads from that
-    text: I8  # [n, TEXT_CODES]
-    text_scale: F32  # [TEXT_CODES] what a code of 1 means
-    place_km: F32  # [n, 3] NaN unknown
-    topics: I32  # [n, 2] first two topics; the number of topics for "none"
+    block_place_km: F32  # [b, 3] as group_place_km
+    block_radius_km: F32  # [b]
     topic_count: int
 
 
@@ -52,9 +49,19 @@ def globe_km(latitude_rad: F32, longitude_rad: F32) -> F32:
 
 
 def one_byte_codes(vectors: F32) -> tuple[I8, F32]:
-    """Each dimension as int8[n, d] and its scale (float32[d]): value = code * scale, clipped."""
-    spread = vectors.std(axis=0) if len(vectors) else np.zeros(vectors.shape[1], np.float32)
-    scale = np.maximum(6.0 * spread / 127.0, 1e-12).astype(np.float32)
+    """Each dimension as int8[n, d] and its scale (float32[d]): value = code * scale.
+
+    Clipped is only what lies far out: dimensions have heavy tails, and who is clipped would lose
+    exactly what sets them apart.
+    """
+    count, width = vectors.shape
+    most, square = np.zeros(width, np.float32), np.zeros(width, np.float64)
+    for start in range(0, count, 8192):
+        part = vectors[start : start + 8192]
+        most = np.maximum(most, np.abs(part).max(axis=0))
+        square += np.einsum("ij,ij->j", part, part)
+    spread = np.sqrt(square / max(count, 1))
+    scale = np.maximum(np.minimum(most, _CLIPPED * spread) / 127.0, 1e-12).astype(np.float32)
     codes = np.empty(vectors.shape, np.int8)
     for start in range(0, len(vectors), 8192):
         part = vectors[start : start + 8192] / scale
@@ -64,11 +71,11 @@ def one_byte_codes(vectors: F32) -> tuple[I8, F32]:
 
 def build_lead_blocks(leads: LeadColumns, topic_count: int, rows_per_block: int) -> LeadBlocks:
     """Blocks of at most `rows_per_block` leads."""
-    topics = np.where(leads.topics[:, :2] >= 0, leads.topics[:, :2], topic_count)
-    topics[:, 1] = np.where(leads.topics[:, 1] >= 0, topics[:, 1], topics[:, 0])
-    county, organization = leads.region[:, 2], leads.organization
-    order = np.lexsort((topics[:, 0], county, organization)).astype(np.int32)
-    keys = np.stack([organization, county, topics[:, 0]], axis=1)[order]
+    topic = np.where(leads.topics[:, 0] >= 0, leads.topics[:, 0], topic_count)
+    # The county, or what is known above it: the codes of a deeper level are the greater numbers.
+    county, organization = leads.region[:, :3].max(axis=1), leads.organization
+    order = np.lexsort((topic, county, organization)).astype(np.int32)
+    keys = np.stack([organization, county, topic], axis=1)[order]
     bounds = run_starts(keys)
     place = globe_km(leads.latitude_rad, leads.longitude_rad)
     # Inside a topic the place sets leads apart, and what they are about.
@@ -79,24 +86,22 @@ def build_lead_blocks(leads: LeadColumns, topic_count: int, rows_per_block: int)
     group_start = group_block.astype(np.int32)
     leader = first[group_start[:-1]]
     middle, radius = middles(place[order], block_start[group_start])
-    codes, scale = one_byte_codes(leads.text[:, :TEXT_CODES])
+    block_middle, block_radius = middles(place[order], block_start)
     slot = np.empty(len(order), np.int32)
     slot[order] = np.arange(len(order), dtype=np.int32)
     return LeadBlocks(
         row=order,
         slot=slot,
         block_start=block_start,
-        block_topic=topics[first, 0].astype(np.int32),
+        block_topic=topic[first].astype(np.int32),
         group_start=group_start,
         group_slot=block_start[group_start],
         group_organization=organization[leader],
         group_region=np.ascontiguousarray(leads.region[leader, :3]),
         group_place_km=middle,
         group_radius_km=radius,
-        text=codes[order],
-        text_scale=scale,
-        place_km=place[order],
-        topics=topics[order].astype(np.int32),
+        block_place_km=block_middle,
+        block_radius_km=block_radius,
         topic_count=topic_count,
     )
 

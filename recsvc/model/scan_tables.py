@@ -14,19 +14,25 @@ _DISTANCE = INDEX["distance_log_km"]
 _ACTIVITY = INDEX["activity_log_km"]
 _LEVELS = INDEX["shared_region_levels"]
 _ORGANIZATION = INDEX["same_organization"]
+_EMBEDDING = INDEX["embedding"]
 STEPS = 16
 """Entries of the distance tables for each square root of a kilometre."""
 
 ENTRIES = 33 * STEPS
+EMBEDDING_ENTRIES = 1024
 
 
 class ScanTables(NamedTuple):
     """What the ranker says of distances, ready to look up: entries are 1/16 sqrt(km) apart."""
 
-    home: F32  # [528] term of distance_log_km
-    activity: F32  # [528] term of activity_log_km
-    levels: F32  # [5] term of 0 to 3 shared region levels; last: not known
+    home: F32  # [529] term of distance_log_km; last: not known
+    activity: F32  # [529] term of activity_log_km; last: not known
+    levels: F32  # [6] term of 0 to 4 shared region levels; last: not known
     organization: F32  # [3] term of another organization, the same one; last: not known
+    embedding: F32  # [1024] term of the embedding, evenly spaced over its knots
+    embedding_from: float
+    embedding_per: float  # entries a unit
+    embedding_above: float  # what a unit above the last knot adds
     expertise_text: float  # slopes of the three text terms
     interest_text: float
     answer_text: float
@@ -45,12 +51,24 @@ def table_slope(model: AdditiveModel, feature: str) -> float:
 def scan_tables(model: AdditiveModel) -> ScanTables:
     """The tables of one ranker."""
     kilometres = (np.arange(ENTRIES) / STEPS) ** 2
-    tables = np.empty((2, ENTRIES), np.float32)
+    tables = np.empty((2, ENTRIES + 1), np.float32)
     for at, feature in enumerate((_DISTANCE, _ACTIVITY)):
         for entry, km in enumerate(kilometres):
             tables[at, entry] = table_value(model, feature, np.log1p(km))
+        tables[at, ENTRIES] = table_value(model, feature, np.nan)
     slopes = (table_slope(model, f"{kind}_text") for kind in ("expertise", "interest", "answer"))
-    levels = [table_value(model, _LEVELS, x) for x in (0.0, 1.0, 2.0, 3.0, np.nan)]
+    levels = [table_value(model, _LEVELS, x) for x in (0.0, 1.0, 2.0, 3.0, 4.0, np.nan)]
     same = [table_value(model, _ORGANIZATION, x) for x in (0.0, 1.0, np.nan)]
     places = (tables[0], tables[1], np.array(levels, np.float32), np.array(same, np.float32))
-    return ScanTables(*places, *slopes)
+    return ScanTables(*places, *_embedding(model), *slopes)
+
+
+def _embedding(model: AdditiveModel) -> tuple[F32, float, float, float]:
+    count = max(int(model.counts[_EMBEDDING]), 1)
+    first, last = float(model.knots[_EMBEDDING, 0]), float(model.knots[_EMBEDDING, count - 1])
+    if not first < last < np.inf:
+        first, last = 0.0, 1.0
+    points = np.linspace(first, last, EMBEDDING_ENTRIES)
+    terms = [table_value(model, _EMBEDDING, x) for x in points]
+    above = float(model.slope_above[_EMBEDDING])
+    return np.array(terms, np.float32), first, (EMBEDDING_ENTRIES - 1) / (last - first), above

@@ -29,19 +29,21 @@ from recsvc.model.bundle import Bundle
 from recsvc.model.history import History
 from recsvc.model.index import IndexConfig, VectorIndex
 from recsvc.model.lead_rows import LeadRows, Marks
-from recsvc.model.lists import EmbeddingLists, build_lists
+from recsvc.model.lists import build_lists
 from recsvc.model.member_lists import MemberLists
 from recsvc.model.member_runs import MemberRuns
 from recsvc.model.member_search import MemberSearch, embeddings_of, runs_of, texts_of
 from recsvc.model.open_leads import OpenLeads
 from recsvc.model.organizations import OrganizationTree
 from recsvc.model.recusals import Recusals
+from recsvc.model.scan_rows import ScanRows, build_scan_rows, row_views
 from recsvc.model.scan_tables import ScanTables, scan_tables
+from recsvc.model.scan_world import World, make_world
 from recsvc.model.segments import Table
 from recsvc.store.codec import RecordKind
 from recsvc.store.revision import Revision
 
-WRITTEN = ("blocks", "lists", "member_runs", "member_embeddings", "member_texts")
+WRITTEN = ("blocks", "scan_rows", "member_runs", "member_embeddings", "member_texts")
 """Properties of a snapshot whose tables are written with a bundle."""
 
 _BLOCK_ROWS = 16
@@ -81,6 +83,7 @@ class Snapshot:
         self._trained_leads = bundle.leads.events > 0
         self.revision = Revision.parse(bundle.manifest.revision)
         self._index_config = index or IndexConfig()
+        self._worlds: list[tuple[MemberColumns, World]] = []
 
     @cached_property
     def lead_index(self) -> VectorIndex:
@@ -98,14 +101,35 @@ class Snapshot:
         )
 
     @cached_property
-    def lists(self) -> EmbeddingLists:
-        """The base leads by the direction of their embedding."""
+    def scan_rows(self) -> ScanRows:
+        """The base leads as scans read them."""
+        return self.bundle.tables.get("scan_rows", ScanRows, self._build_scan_rows)
+
+    def _build_scan_rows(self) -> ScanRows:
         leads = self.leads.base
-        return self.bundle.tables.get(
-            "lists",
-            EmbeddingLists,
-            lambda: build_lists(leads.vector, leads.organization, self._index_config.seed),
+        lists = build_lists(leads.vector, leads.organization, self._index_config.seed)
+        return build_scan_rows(leads, self.blocks, lists)
+
+    def scan_world(self, members: MemberColumns) -> World:
+        """What a scan for members of one segment reads."""
+        for columns, world in self._worlds:
+            if columns is members:
+                return world
+        world = make_world(
+            self.bundle.ranker,
+            self.bundle.context,
+            self.scan_tables,
+            members,
+            self.leads.base,
+            self.blocks,
+            self.scan_rows,
+            row_views(self.scan_rows),
+            self.bundle.space.regions.middles,
+            self.marks.mark,
         )
+        # The base's stays, the tail's goes when the tail has grown.
+        self._worlds = [*self._worlds[:1], (members, world)]
+        return world
 
     @cached_property
     def member_runs(self) -> MemberRuns:

@@ -1,11 +1,11 @@
-"""First step: the best blocks by what their leads share, and the open leads in them."""
+"""First step: blocks by what all their leads share, then by where they lie."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from recsvc.matching.lead_scan.best import threshold
+from recsvc.matching.lead_scan.best import least_of_best
 from recsvc.matching.lead_scan.member import Known
 from recsvc.matching.lead_scan.scope import Depth, Scope
 from recsvc.matching.lead_scan.terms import near_term
@@ -56,40 +56,112 @@ def group_terms(
 
 
 @njit(cache=True)
-def by_blocks(
-    known: Known, blocks: LeadBlocks, scope: Scope, depth: Depth, about: F32
-) -> tuple[I32, I32]:
-    """Open slots of the best blocks that may be seen, and the group of each."""
+def block_promises(known: Known, blocks: LeadBlocks, scope: Scope, about: F32) -> F32:
+    """What a lead of each block (float32[b]) may be worth, by its group's place; -inf: not to see.
+
+    Two additions a block: there are thousands, so nothing else is asked of it.
+    """
     worth, topic_of, terms = scope.block_worth, blocks.block_topic, known.topic
-    start, group_start, group_slot = blocks.block_start, blocks.group_start, blocks.group_slot
+    start = blocks.group_start
     promise = np.empty(len(worth), np.float32)
-    chosen = np.empty(len(worth), np.int32)
-    group = np.empty(len(worth), np.int32)
-    found, total = 0, 0
     for g in range(len(about)):
         if about[g] == -np.inf:
-            continue
-        total += group_slot[g + 1] - group_slot[g]
-        # Two additions a block: there are thousands, so nothing else is asked of it.
-        for b in range(group_start[g], group_start[g + 1]):
-            promise[found] = about[g] + terms[topic_of[b]] + worth[b]
-            chosen[found], group[found] = b, g
-            found += 1
-    least = -1e30  # blocks without an open lead stay below it
-    if total > depth.block_rows:
-        least = max(least, threshold(promise[:found], chosen, start, depth.block_rows))
-    room = 0
-    for i in range(found):
-        if promise[i] >= least:
-            room += start[chosen[i] + 1] - start[chosen[i]]
-    slots = np.empty(room, np.int32)
-    groups = np.empty(room, np.int32)
-    verdict = scope.verdict
+            promise[start[g] : start[g + 1]] = -np.inf
+        else:
+            for b in range(start[g], start[g + 1]):
+                promise[b] = about[g] + terms[topic_of[b]] + worth[b]
+    return promise
+
+
+@njit(cache=True)
+def by_blocks(
+    tables: ScanTables,
+    known: Known,
+    blocks: LeadBlocks,
+    scope: Scope,
+    depth: Depth,
+    base: F32,
+    about: F32,
+    promise: F32,
+) -> I32:
+    """Open slots of the best blocks that may be seen."""
+    start, group_start = blocks.block_start, blocks.group_start
+    seen = 0
+    for g in range(len(about)):
+        if about[g] > -np.inf:
+            seen += group_start[g + 1] - group_start[g]
+    values, sizes = np.empty(seen, np.float32), np.empty(seen, np.int32)
+    block, group = np.empty(seen, np.int32), np.empty(seen, np.int32)
+    found = 0
+    for g in range(len(about)):
+        if about[g] > -np.inf:
+            for b in range(group_start[g], group_start[g + 1]):
+                values[found], sizes[found] = promise[b], start[b + 1] - start[b]
+                block[found], group[found] = b, g
+                found += promise[b] > -np.inf
+    values, sizes = values[:found], sizes[:found]
+    found = _keep(values, sizes, block, group, depth.coarse_rows)
+    values, sizes = values[:found], sizes[:found]
+    if sizes.sum() > depth.block_rows:
+        _place_blocks(tables, known, blocks, base, about, block, group, values)
+        found = _keep(values, sizes, block, group, depth.block_rows)
+    return _open_slots(block[:found], start, scope)
+
+
+@njit(cache=True)
+def _keep(values: F32, sizes: I32, block: I32, group: I32, target: int) -> int:
+    """Moves the blocks of the best `target` rows to the front; how many blocks that are."""
+    least = least_of_best(values, sizes, target)
     end = 0
-    for i in range(found):
-        if promise[i] >= least:
-            for slot in range(start[chosen[i]], start[chosen[i] + 1]):
-                if verdict[slot] == 0:
-                    slots[end], groups[end] = slot, group[i]
-                    end += 1
-    return slots[:end], groups[:end]
+    for i in range(len(values)):
+        if values[i] >= least:
+            values[end], sizes[end], block[end], group[end] = (
+                values[i],
+                sizes[i],
+                block[i],
+                group[i],
+            )
+            end += 1
+    return end
+
+
+@njit(cache=True)
+def _place_blocks(
+    tables: ScanTables,
+    known: Known,
+    blocks: LeadBlocks,
+    base: F32,
+    about: F32,
+    block: I32,
+    group: I32,
+    values: F32,
+) -> None:
+    """In place: each block at its own place instead of its group's."""
+    points, radius = blocks.block_place_km, blocks.block_radius_km
+    home, homes, active, actives = (
+        known.home_km,
+        known.home_count,
+        known.activity_km,
+        known.activity_count,
+    )
+    home_table, active_table = tables.home, tables.activity
+    for i in range(len(values)):
+        b, g = block[i], group[i]
+        values[i] += base[g] - about[g]
+        values[i] += near_term(home_table, home, homes, points[b], radius[b])
+        values[i] += near_term(active_table, active, actives, points[b], radius[b])
+
+
+@njit(cache=True)
+def _open_slots(block: I32, start: I32, scope: Scope) -> I32:
+    verdict = scope.verdict
+    room = 0
+    for b in block:
+        room += start[b + 1] - start[b]
+    slots = np.empty(room, np.int32)
+    end = 0
+    for b in block:
+        for slot in range(start[b], start[b + 1]):
+            slots[end] = slot
+            end += verdict[slot] == 0
+    return slots[:end]

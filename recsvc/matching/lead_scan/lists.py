@@ -1,72 +1,75 @@
-"""By embedding: rows of the probed lists, and the embedding's term of the best of all."""
+"""By embedding: rows of the probed lists that lie in blocks with something to say for them."""
 
 from __future__ import annotations
 
 import numpy as np
 from numba import njit
 
-from recsvc.matching.lead_scan.best import best_of
+from recsvc.matching.lead_scan.best import least_of_best
+from recsvc.matching.lead_scan.member import Known
+from recsvc.matching.lead_scan.rows import add_embeddings
 from recsvc.matching.lead_scan.scope import Depth, Scope
 from recsvc.matching.lead_scan.terms import code_dot
 from recsvc.model.additive import AdditiveModel, add_table_values
 from recsvc.model.arrays import F32, I32
-from recsvc.model.blocks import LeadBlocks
-from recsvc.model.lists import EmbeddingLists
+from recsvc.model.scan_rows import ScanRows
+from recsvc.model.scan_tables import ScanTables
 from recsvc.model.terms import INDEX
 
 _EMBEDDING = INDEX["embedding"]
 
 
 @njit(cache=True)
-def by_embedding(
-    lists: EmbeddingLists, vector: F32, blocks: LeadBlocks, scope: Scope, depth: Depth
-) -> tuple[I32, F32]:
-    """The rows with the largest inner products in the probed lists, and these."""
-    start, centre, code, list_row = lists.list_start, lists.centre, lists.code, lists.row
-    organization, visible, verdict = lists.organization, scope.visible, scope.verdict
-    slot, mark, tick, most = blocks.slot, scope.mark, scope.tick, depth.by_embedding
-    weights = vector * lists.centre_scale
-    near = np.empty(len(start) - 1, np.float32)
-    for i in range(len(near)):
-        near[i] = code_dot(weights, centre[i])
-    weights = vector * lists.scale
-    rows = np.empty(most, np.int32)
-    values = np.empty(most, np.float32)
-    count = 0
-    for i in best_of(near, depth.probes):
-        for at in range(start[i], start[i + 1]):
-            # The organization lies beside the code; what else stands against a row lies far away,
-            # so that it is asked of the few best only.
-            if not visible[organization[at]]:
-                continue
-            value = code_dot(weights, code[at])
-            if count < most or value > values[most - 1]:
-                row = list_row[at]
-                if verdict[slot[row]] == 0 and mark[row] != tick:
-                    count = _insert(rows, values, count, most, row, value)
-    return rows[:count], values[:count]
-
-
-@njit(cache=True, forceinline=True)
-def _insert(rows: I32, values: F32, count: int, most: int, row: int, value: float) -> int:
-    """Keeps `rows[:count]` sorted by falling value, at most `most` of them."""
-    at = min(count, most - 1)
-    while at > 0 and values[at - 1] < value:
-        rows[at], values[at] = rows[at - 1], values[at - 1]
-        at -= 1
-    rows[at], values[at] = row, value
-    return min(count + 1, most)
+def list_terms(model: AdditiveModel, rows: ScanRows, vector: F32) -> F32:
+    """The embedding's term (float32[c]) of the middle of each list."""
+    weights = np.zeros(len(rows.centre_scale), np.float32)
+    weights[: len(vector)] = vector * rows.centre_scale[: len(vector)]
+    centre = rows.centre
+    x = np.empty(len(centre), np.float32)
+    for i in range(len(x)):
+        x[i] = code_dot(weights, centre[i])
+    terms = np.zeros(len(x), np.float32)
+    add_table_values(model, _EMBEDDING, x, terms)
+    return terms
 
 
 @njit(cache=True)
-def add_embedding_terms(
-    model: AdditiveModel, lists: EmbeddingLists, vector: F32, rows: I32, dots: F32, values: F32
-) -> None:
-    """Adds the embedding's term to `values`; the inner products of the first rows are known."""
-    weights = vector * lists.scale
-    code, slot = lists.code, lists.slot
-    x = np.empty(len(rows), np.float32)
-    x[: len(dots)] = dots
-    for i in range(len(dots), len(rows)):
-        x[i] = code_dot(weights, code[slot[rows[i]]])
-    add_table_values(model, _EMBEDDING, x, values)
+def by_lists(
+    tables: ScanTables,
+    known: Known,
+    rows: ScanRows,
+    terms: F32,
+    promise: F32,
+    scope: Scope,
+    depth: Depth,
+) -> I32:
+    """Open slots of the probed lists, the best by the block's promise and their own embedding.
+
+    Whose embeddings are read is up to block and list: the promise of a block lies in the cache, the
+    codes of a row do not. They are read forwards, list by list.
+    """
+    start, list_slot, list_block = rows.list_start, rows.list_slot, rows.list_block
+    verdict, no_sizes = scope.verdict, np.empty(0, np.int32)
+    least = least_of_best(terms, no_sizes, depth.probes)
+    room = 0
+    for i in range(len(terms)):
+        room += start[i + 1] - start[i] if terms[i] >= least else 0
+    places, own = np.empty(room, np.int32), np.empty(room, np.float32)
+    values = np.empty(room, np.float32)
+    found = 0
+    for i in range(len(terms)):
+        if terms[i] >= least:
+            for at in range(start[i], start[i + 1]):
+                own[found] = promise[list_block[at]]
+                values[found], places[found] = own[found] + terms[i], at
+                found += own[found] > -np.inf
+    least = least_of_best(values[:found], no_sizes, depth.list_rows)
+    end = 0
+    for i in range(found):
+        places[end], own[end] = places[i], own[i]
+        end += values[i] >= least and verdict[list_slot[places[i]]] == 0
+    places, own = places[:end], own[:end]
+    if end > depth.list_kept:
+        add_embeddings(tables, known, rows, places, own)
+        places = places[own >= least_of_best(own, no_sizes, depth.list_kept)]
+    return list_slot[places]

@@ -8,23 +8,32 @@ import numpy as np
 from numba import njit
 
 from features.location import EARTH_RADIUS_KM
-from recsvc.model.additive import AdditiveModel, table_value
+from recsvc.model.additive import AdditiveModel, add_table_values
 from recsvc.model.arrays import F32, I32, MemberColumns
-from recsvc.model.blocks import LeadBlocks
+from recsvc.model.scan_rows import ScanRows
 from recsvc.model.scan_tables import ScanTables
 from recsvc.model.terms import INDEX, TermContext
 
-_EXPERTISE_TOPICS = INDEX["expertise_topics"]
-_INTEREST_TOPICS = INDEX["interest_topics"]
-_SECTOR_TOPICS = INDEX["sector_topics"]
-_ANSWER_TOPICS = INDEX["answer_topics"]
+TOPIC_FEATURES = (
+    INDEX["expertise_topics"],
+    INDEX["interest_topics"],
+    INDEX["answer_topics"],
+    INDEX["sector_topics"],
+)
+"""In the order of `Known.topic_value`; the last is the best over a lead's topics, not the sum."""
 
 
 class Known(NamedTuple):
     """What the scan asks of the member again and again."""
 
-    topic: F32  # [topics + 1] terms of a lead of each topic
-    text: F32  # [TEXT_CODES] weights of the text codes
+    topic: F32  # [topics + 1] terms of a lead of each topic alone
+    topic_less: float  # term of a lead whose topics are none of the member's
+    topic_more: F32  # [topics + 1] what a whole topic adds, but for the sector's
+    sector: F32  # [topics + 1] the sector's term
+    text: F32  # [2 TEXT_BYTES] weights of the text's half-byte codes
+    text_middle: float  # what the codes of zeros make
+    vector: F32  # [w] weights of the embedding's codes
+    town: I32  # [4] region codes of the places' towns, -1 unknown
     home_km: F32  # [4, 3]
     home_count: int
     activity_km: F32  # [4, 3]
@@ -38,55 +47,76 @@ def known_of(
     tables: ScanTables,
     members: MemberColumns,
     m: int,
-    blocks: LeadBlocks,
+    rows: ScanRows,
+    topic_count: int,
 ) -> Known:
-    text = np.empty(len(blocks.text_scale), np.float32)
-    for d in range(len(text)):
-        text[d] = blocks.text_scale[d] * (
-            tables.expertise_text * members.text[m, d]
-            + tables.interest_text * members.interest_text[m, d]
-            + tables.answer_text * members.answer_text[m, d]
-        )
-    topic = _topic_terms(model, context, members, m, blocks.topic_count)
+    own_text = (
+        np.float32(tables.expertise_text) * members.text[m]
+        + np.float32(tables.interest_text) * members.interest_text[m]
+        + np.float32(tables.answer_text) * members.answer_text[m]
+    )
+    text = np.zeros(len(rows.short_text_scale), np.float32)
+    width = min(len(text), len(own_text))
+    text[:width] = own_text[:width] * rows.short_text_scale[:width]
+    own = members.vector[m]
+    vector = np.zeros(len(rows.vector_scale), np.float32)
+    vector[: len(own)] = own * rows.vector_scale[: len(own)]
+    values = _topic_values(context, members, m, topic_count)
+    terms = np.zeros((2, topic_count + 1), np.float32)
+    nothing = np.zeros(1, np.float32)
+    for i in range(len(TOPIC_FEATURES)):
+        of_sector = int(i == len(TOPIC_FEATURES) - 1)
+        add_table_values(model, TOPIC_FEATURES[i], values[i], terms[of_sector])
+        if not of_sector:
+            none = values[i, :1] * np.float32(0.0)  # NaN stays NaN: what is not known
+            add_table_values(model, TOPIC_FEATURES[i], none, nothing)
     home, homes = _places(members.latitude_rad[m], members.longitude_rad[m])
     active, actives = _places(members.activity_latitude_rad[m], members.activity_longitude_rad[m])
-    return Known(topic, text, home, homes, active, actives)
+    return Known(
+        terms[0] + terms[1],
+        float(nothing[0]),
+        terms[0] - nothing[0],
+        terms[1],
+        text,
+        -8.0 * float(text.sum()),
+        vector,
+        members.region[m, :, 3],
+        home,
+        homes,
+        active,
+        actives,
+    )
 
 
 @njit(cache=True)
-def _topic_terms(
-    model: AdditiveModel, context: TermContext, members: MemberColumns, m: int, count: int
-) -> F32:
-    """The topic terms (float32[count + 1]) of a lead with one topic; last: of one with none."""
-    out = np.zeros(count + 1, np.float32)
-    _add_topic_term(model, _EXPERTISE_TOPICS, members.topics[m], members.topic_weights[m], out)
-    _add_topic_term(
-        model, _INTEREST_TOPICS, members.interest_topics[m], members.interest_topic_weights[m], out
-    )
+def _topic_values(context: TermContext, members: MemberColumns, m: int, count: int) -> F32:
+    """The topic features (float32[4, count + 1]) of a lead of one topic; last: of one with none."""
+    out = np.full((len(TOPIC_FEATURES), count + 1), np.nan, np.float32)
+    _fill(members.topics[m], members.topic_weights[m], out[0])
+    _fill(members.interest_topics[m], members.interest_topic_weights[m], out[1])
     answered = members.answer_topic_sums[m] / (
         np.float32(1.0) + members.answer_topic_information[m]
     )
-    _add_topic_term(model, _ANSWER_TOPICS, members.answer_topics[m], answered, out)
+    _fill(members.answer_topics[m], answered, out[2])
     sector, table = members.sector[m], context.sector_topics
-    for t in range(count + 1):
-        known = 0 <= sector < table.shape[0] and t < min(count, table.shape[1])
-        out[t] += table_value(model, _SECTOR_TOPICS, table[sector, t] if known else np.nan)
+    if 0 <= sector < table.shape[0]:
+        known = min(count, table.shape[1])
+        out[3, :known] = table[sector, :known]
     return out
 
 
 @njit(cache=True)
-def _add_topic_term(
-    model: AdditiveModel, feature: int, topics: I32, weights: F32, out: F32
-) -> None:
+def _fill(topics: I32, weights: F32, out: F32) -> None:
+    """A lead's topics against the member's; nothing is known when the member has none."""
     count = len(out) - 1
-    missing = table_value(model, feature, np.nan)
-    # Most topics are none of the member's: their term is worked out once.
-    other = missing if topics[0] < 0 else table_value(model, feature, 0.0)
-    out[:count] += np.float32(other)
-    out[count] += np.float32(missing)
+    if topics[0] < 0:
+        return
+    out[:count] = 0.0
     for i in range(len(topics)):
-        if 0 <= topics[i] < count:
-            out[topics[i]] += np.float32(table_value(model, feature, float(weights[i])) - other)
+        if topics[i] < 0:
+            break
+        if topics[i] < count:
+            out[topics[i]] += weights[i]
 
 
 @njit(cache=True)

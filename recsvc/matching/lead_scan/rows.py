@@ -1,4 +1,4 @@
-"""Second step: rows of the best blocks by their own place and words."""
+"""Second step: rows by their own place, words, topics and list."""
 
 from __future__ import annotations
 
@@ -7,48 +7,81 @@ from numba import njit
 
 from recsvc.matching.lead_scan.member import Known
 from recsvc.matching.lead_scan.scope import Scope
-from recsvc.matching.lead_scan.terms import code_dot, near_term
-from recsvc.model.arrays import F32, I32, I64
-from recsvc.model.blocks import LeadBlocks
+from recsvc.matching.lead_scan.terms import code_dot, half_byte_dot, near_term, town_term
+from recsvc.model.arrays import F32, I32
+from recsvc.model.scan_rows import (
+    GROUP,
+    PLACE,
+    TEXT_BYTES,
+    TOPICS,
+    TOWN,
+    WEIGHT_UNIT,
+    WEIGHTS,
+    RowViews,
+    ScanRows,
+)
 from recsvc.model.scan_tables import ScanTables
 
 
 @njit(cache=True)
+def unmarked(row_of: I32, mark: I32, tick: int, slots: I32) -> I32:
+    """In place: each slot once, without the member's own rows; marks them."""
+    end = 0
+    for slot in slots:
+        row = row_of[slot]
+        if mark[row] != tick:
+            mark[row] = tick
+            slots[end] = slot
+            end += 1
+    return slots[:end]
+
+
+@njit(cache=True)
 def row_values(
-    tables: ScanTables,
-    known: Known,
-    blocks: LeadBlocks,
-    scope: Scope,
-    slots: I32,
-    groups: I32,
-    base: F32,
+    tables: ScanTables, known: Known, views: RowViews, scope: Scope, base: F32, slots: I32
 ) -> F32:
     """What speaks for leads (float32[n]) by slot, but for their embeddings."""
-    worth, topics, topic, text = scope.worth, blocks.topics, known.topic, blocks.text
-    weights, place, home, active = known.text, blocks.place_km, known.home_km, known.activity_km
-    home_table, active_table = tables.home, tables.activity
+    worth, towns, nearer = scope.worth, known.town, tables.levels[4] - tables.levels[3]
+    byte, short, whole, number = views.byte, views.short, views.whole, views.number
+    home, active = known.home_km, known.activity_km
     homes, actives = known.home_count, known.activity_count
+    home_table, active_table, text = tables.home, tables.activity, known.text
+    less, more, sector = known.topic_less, known.topic_more, known.sector
+    text_middle = known.text_middle
+    none, unit = len(sector) - 1, np.float32(1.0 / WEIGHT_UNIT)
     out = np.empty(len(slots), np.float32)
     for i in range(len(slots)):
         slot = slots[i]
+        place = number[slot, PLACE : PLACE + 3]
+        one, two = short[slot, TOPICS], short[slot, TOPICS + 1]
+        topics = less + more[one] * short[slot, WEIGHTS] * unit + sector[one]
+        if one == none:
+            topics = less + more[none] + sector[none]
+        elif two != none:
+            topics += more[two] * short[slot, WEIGHTS + 1] * unit
+            topics += max(sector[two] - sector[one], np.float32(0.0))
         out[i] = (
-            base[groups[i]]
+            topics
+            + base[whole[slot, GROUP]]
+            + town_term(whole[slot, TOWN], towns, nearer)
             + worth[slot]
-            + max(topic[topics[slot, 0]], topic[topics[slot, 1]])
-            + near_term(home_table, home, homes, place[slot], 0.0)
-            + near_term(active_table, active, actives, place[slot], 0.0)
-            + code_dot(weights, text[slot])
+            + near_term(home_table, home, homes, place, 0.0)
+            + near_term(active_table, active, actives, place, 0.0)
+            + half_byte_dot(text, byte[slot, :TEXT_BYTES])
+            + text_middle
         )
     return out
 
 
 @njit(cache=True)
-def unmarked(best: I64, chosen: I32, blocks: LeadBlocks, scope: Scope) -> I64:
-    """Without the member's own rows: marks lie far apart, so only the best are asked."""
-    row, mark, tick = blocks.row, scope.mark, scope.tick
-    end = 0
-    for at in best:
-        if mark[row[chosen[at]]] != tick:
-            best[end] = at
-            end += 1
-    return best[:end]
+def add_embeddings(
+    tables: ScanTables, known: Known, rows: ScanRows, places: I32, values: F32
+) -> None:
+    """Adds the embedding's term to what speaks for leads (float32[n]) by place in the lists."""
+    weights, codes = known.vector, rows.vector
+    embedding, first, per = tables.embedding, tables.embedding_from, tables.embedding_per
+    above, last = tables.embedding_above, first + (len(embedding) - 1) / per
+    for i in range(len(places)):
+        x = code_dot(weights, codes[places[i]])
+        at = min(max((x - first) * per, 0.0), len(embedding) - 1.0)
+        values[i] += embedding[int(at)] + above * max(x - last, 0.0)

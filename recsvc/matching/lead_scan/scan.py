@@ -5,47 +5,36 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from recsvc.matching.lead_scan.best import best_of
-from recsvc.matching.lead_scan.blocks import by_blocks, group_terms
-from recsvc.matching.lead_scan.lists import add_embedding_terms, by_embedding
+from recsvc.matching.lead_scan.best import least_of_best
+from recsvc.matching.lead_scan.blocks import block_promises, by_blocks, group_terms
+from recsvc.matching.lead_scan.lists import by_lists, list_terms
 from recsvc.matching.lead_scan.member import known_of
-from recsvc.matching.lead_scan.rows import row_values, unmarked
+from recsvc.matching.lead_scan.rows import add_embeddings, row_values, unmarked
 from recsvc.matching.lead_scan.scope import Depth, Scope
-from recsvc.model.additive import AdditiveModel
-from recsvc.model.arrays import I32, MemberColumns
-from recsvc.model.blocks import LeadBlocks
-from recsvc.model.lists import EmbeddingLists
-from recsvc.model.scan_tables import ScanTables
-from recsvc.model.terms import TermContext
+from recsvc.model.arrays import I32
+from recsvc.model.scan_world import World
 
 
 @njit(cache=True)
-def find_leads(
-    model: AdditiveModel,
-    context: TermContext,
-    tables: ScanTables,
-    members: MemberColumns,
-    m: int,
-    blocks: LeadBlocks,
-    lists: EmbeddingLists,
-    scope: Scope,
-    depth: Depth,
-) -> I32:
-    """Base rows (int32[<= ranked]) that are worth ranking, in no order."""
-    known = known_of(model, context, tables, members, m, blocks)
+def find_leads(world: World, m: int, scope: Scope, depth: Depth) -> I32:
+    """Base rows (int32[n], about `ranked`) that are worth ranking, in no order."""
+    model, tables, members = world.model, world.tables, world.members
+    blocks, rows = world.blocks, world.rows
+    known = known_of(model, world.context, tables, members, m, rows, blocks.topic_count)
     base, about = group_terms(tables, known, members, m, blocks, scope)
-    near, dots = by_embedding(lists, members.vector[m], blocks, scope, depth)
-    slots = np.empty(len(near), np.int32)
-    groups = np.empty(len(near), np.int32)
-    for i in range(len(near)):
-        scope.mark[near[i]] = scope.tick  # the blocks need not find it again
-        slots[i] = blocks.slot[near[i]]
-        groups[i] = np.searchsorted(blocks.group_slot, slots[i], side="right") - 1
-    own = row_values(tables, known, blocks, scope, slots, groups, base)
-    chosen, chosen_groups = by_blocks(known, blocks, scope, depth, about)
-    values = row_values(tables, known, blocks, scope, chosen, chosen_groups, base)
-    best = unmarked(best_of(values, depth.kept), chosen, blocks, scope)
-    rows = np.concatenate((near, blocks.row[chosen[best]]))
-    values = np.concatenate((own, values[best]))
-    add_embedding_terms(model, lists, members.vector[m], rows, dots, values)
-    return rows[best_of(values, depth.ranked)]
+    promise = block_promises(known, blocks, scope, about)
+    list_term = list_terms(model, rows, members.vector[m])
+    near = by_lists(tables, known, rows, list_term, promise, scope, depth)
+    near = unmarked(blocks.row, world.mark, scope.tick, near)
+    far = by_blocks(tables, known, blocks, scope, depth, base, about, promise)
+    far = unmarked(blocks.row, world.mark, scope.tick, far)
+    slots = np.concatenate((near, far))
+    if len(slots) > depth.ranked:
+        values = row_values(tables, known, world.views, scope, base, slots)
+        least = least_of_best(values[len(near) :], np.empty(0, np.int32), depth.block_kept)
+        kept = values >= least
+        kept[: len(near)] = True
+        slots, values = slots[kept], values[kept]
+        add_embeddings(tables, known, rows, rows.list_at[slots], values)
+        slots = slots[values >= least_of_best(values, np.empty(0, np.int32), depth.ranked)]
+    return blocks.row[slots]

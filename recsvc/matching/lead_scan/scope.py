@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsvc.model.arrays import F32, I32, U8
+from recsvc.model.arrays import F32, U8
 
 
 class Scope(NamedTuple):
@@ -17,15 +17,16 @@ class Scope(NamedTuple):
     verdict: U8  # [n] by slot of the blocks, 0 = open
     worth: F32  # [n] by slot: terms of the lead alone
     block_worth: F32  # [b]
-    mark: I32  # [n] by base row
     tick: int
 
 
 class Depth(NamedTuple):
     """How many rows each step passes on."""
 
-    block_rows: int
-    kept: int
-    probes: int
-    by_embedding: int
-    ranked: int
+    coarse_rows: int  # of the best blocks, by what all their leads share
+    block_rows: int  # of these, by where the block lies
+    probes: int  # lists of embeddings
+    list_rows: int  # of these lists, by block and list
+    list_kept: int  # of these, by block and own embedding
+    block_kept: int  # of the rows of the blocks, by their own 64 bytes
+    ranked: int  # of all these, by their embedding, too
