@@ -37,10 +37,10 @@ class MemberConfig:
     all_below: int = 512
     tail_below: int = 4096
     looked: int = 512
-    kept: int = 192
-    probes: int = 96
-    by_vector: int = 24
-    ranked: int = 48
+    kept: int = 128
+    probes: int = 64
+    by_vector: int = 20
+    ranked: int = 32
 
 
 def listed_members(

@@ -37,7 +37,8 @@ from recsvc.matching.reason_facts import Told, tell
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.resolve import resolve
 from recsvc.matching.retrieve import lead_candidates, listed_leads
-from recsvc.matching.score import score_leads, score_pairs
+from recsvc.matching.score import score_leads
+from recsvc.matching.score_members import score_members
 from recsvc.matching.scored_pair import member_record, place_kinds
 from recsvc.model.arrays import I64, LeadColumns
 from recsvc.model.segments import Table
@@ -164,8 +165,7 @@ class Pipeline:
             with self._stage("retrieve"):
                 rows = listed_members(snapshot, leads, local, masked, depth, config)
         with self._stage("rank"):
-            lead_rows = np.full(len(rows), row, np.int64)
-            scored = score_pairs(snapshot.bundle, snapshot.members, rows, table, lead_rows, when)
+            scored = score_members(snapshot.bundle, snapshot.members, rows, leads, local, when)
 
         middles = snapshot.bundle.space.regions.middles
 
