@@ -12,9 +12,8 @@ from collections.abc import Collection
 
 import numpy as np
 
-from recsvc.matching.candidates import CandidateConfig
+from recsvc.matching.listed_members import MemberConfig, member_candidates
 from recsvc.matching.pipeline import Pipeline
-from recsvc.matching.retrieve import member_candidates
 from recsvc.model.arrays import I64
 from recsvc.model.snapshot import Snapshot
 from recsvc.push.candidates import CandidateFinder, Candidates, Pairs, Pushed
@@ -122,7 +121,7 @@ def _search(snapshot: Snapshot, finder: CandidateFinder, lead: int, depth: int) 
     """Members (global rows) worth a look for one lead, as the served ranking finds them."""
     leads, local = snapshot.leads.locate(lead)
     masked = finder.mask(lead)
-    return np.sort(member_candidates(snapshot, leads, local, masked, depth, CandidateConfig()))
+    return np.sort(member_candidates(snapshot, leads, local, masked, depth, MemberConfig()))
 
 
 def _candidates(finder: CandidateFinder, due: Due, found: list[I64], count: int) -> Candidates:
