@@ -23,6 +23,7 @@ from recsvc.model.terms import (
     OF_MEMBER,
     TermContext,
 )
+from recsvc.model.topic_terms import MEAN_LOG_KM
 from training.examples import features_of
 from training.state import State
 
@@ -38,6 +39,7 @@ NOTHING = TermContext(
     appeal_weights=np.zeros(3, np.float32),
     appeal_bias=0.0,
     topic_moments=np.zeros((0, 0), np.float32),
+    topic_effects=np.zeros((0, 3), np.float32),
     moments_from_us=0,
     counted_until_us=0,
 )
@@ -105,6 +107,10 @@ def slow(state: State, m: int, j: int, now_us: int) -> dict[str, float]:
     month = int((now_us - context.moments_from_us) / (365.25 / 12 * 86_400e6))
     month = min(max(month, 0), context.topic_moments.shape[1] - 1)
 
+    away = math.log1p(nearest(mem.latitude_rad[m], mem.longitude_rad[m], lat, lon)) - MEAN_LOG_KM
+    extra = 0.0 if math.isnan(away) else away
+    stated = np.isin(np.arange(len(context.topic_effects)), mem.topics[m])
+
     def mean_over(values: Array) -> float:
         own = [(float(values[t]), float(w)) for t, w in zip(topics, weights, strict=True) if t >= 0]
         return sum(x * w for x, w in own) / sum(w for _, w in own) if own else math.nan
@@ -156,6 +162,12 @@ def slow(state: State, m: int, j: int, now_us: int) -> dict[str, float]:
         "lead_exposures_log": math.log1p(float(lead.exposures[j])),
         "lead_popularity": math.log1p(float(lead.events[j])),
         "topic_moment": mean_over(context.topic_moments[:, month]),
+        "place_by_topic": mean_over(context.topic_effects[:, 0]) * away,
+        "stated_by_topic": mean_over(
+            stated * (context.topic_effects[:, 1] + context.topic_effects[:, 2] * extra)
+        )
+        if np.any(mem.topics[m] >= 0)
+        else math.nan,
     }
 
 

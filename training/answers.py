@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from scipy import sparse
 from scipy.special import expit
-from sklearn.linear_model import Ridge
+from sklearn.linear_model import Ridge, RidgeCV
 
 from features.interest import decay
 from features.willingness import Answers, Willingness, fit_willingness
@@ -18,8 +18,20 @@ from recsvc.model.answers import content_appeal
 from recsvc.model.arrays import F32, I32, MEMBER_TOPICS, LeadColumns, MemberColumns
 from recsvc.model.terms import TermContext
 from training.config import AnswerConfig
+from training.effects import Effects, Said, asked_of, fit_effects
 from training.exposures import MICROSECONDS_PER_DAY, Pairs, weights_of
-from training.topics import Response, topic_moments
+from training.topics import topic_moments
+
+
+class Response(NamedTuple):
+    """One way to respond to pairs, what is expected of it, and what it is worth.
+
+    `worth`: what one log-odds of a claim is in log-odds of this response.
+    """
+
+    answers: Answers
+    found: Willingness
+    worth: float
 
 
 class Residuals(NamedTuple):
@@ -55,8 +67,9 @@ def learn_answers(
     _profiles(
         answers, _residuals(responses, decay(pairs.time_us, end_us, half_life)), members, leads
     )
-    weights, bias = _content_weights(leads, found, config)
-    moments = topic_moments(responses, pairs.time_us, leads, config)
+    effects = _effects(pairs, responses, members, leads)
+    weights, bias = _content_weights(leads, effects, config)
+    moments = topic_moments(effects, pairs.lead, pairs.time_us, leads, config)
     window_us = int(attribution_days * MICROSECONDS_PER_DAY) if has_times else 0
     context = TermContext(
         sector_topics=sector_topics,
@@ -68,6 +81,7 @@ def learn_answers(
         appeal_weights=weights,
         appeal_bias=bias,
         topic_moments=moments.values,
+        topic_effects=effects.by_topic,
         moments_from_us=moments.from_us,
         counted_until_us=end_us - window_us,
     )
@@ -153,15 +167,40 @@ def _keep_strongest(starts, topics, sums, known, out_topics, out_sums, out_known
             out_known[m, place] = known[at]
 
 
+def _effects(
+    pairs: Pairs, responses: Sequence[Response], members: MemberColumns, leads: LeadColumns
+) -> Effects:
+    """What all kinds of responses say of topics, places and leads."""
+    answers = responses[0].answers
+    return fit_effects(
+        asked_of(pairs.member, pairs.lead, pairs.time_us, members, leads),
+        answers.slot,
+        answers.weight,
+        [Said(response.answers.taken, response.worth) for response in responses],
+        int(leads.topics.max(initial=-1)) + 1,
+        len(members.alive),
+        len(leads.alive),
+    )
+
+
 def _content_weights(
-    leads: LeadColumns, found: Willingness, config: AnswerConfig
+    leads: LeadColumns, effects: Effects, config: AnswerConfig
 ) -> tuple[F32, float]:
-    """Ridge regression of the leads' appeal on their text; zeros when there is little to see."""
-    information = leads.appeal_information
+    """Ridge regression of the leads' appeal on their text; zeros when there is little to see.
+
+    How much the text may say is chosen by generalised cross-validation.
+    """
+    information = effects.lead_information
     known: I32 = np.flatnonzero(information > 0.0).astype(np.int32)
     if len(known) < config.fewest_leads:
         return np.zeros(leads.text.shape[1], np.float32), 0.0
-    ridge = Ridge(alpha=config.content_ridge)
-    worth = np.minimum(information[known], config.most_information)
-    ridge.fit(leads.text[known], found.leads[known], sample_weight=worth)
+    variance, seen = float(effects.deviations[1]) ** 2, information[known]
+    free = effects.leads[known] * (1.0 + 1.0 / (variance * seen))
+    worth = 1.0 / (variance + 1.0 / seen)
+    some = slice(None, None, max(1, len(known) // config.most_tried_leads))
+    tried = RidgeCV(alphas=config.content_ridges).fit(
+        leads.text[known][some], free[some], sample_weight=worth[some]
+    )
+    ridge = Ridge(alpha=tried.alpha_)
+    ridge.fit(leads.text[known], free, sample_weight=worth)
     return ridge.coef_.astype(np.float32), float(ridge.intercept_)

@@ -32,7 +32,7 @@ class AnswerConfig:
     """Prior standard deviations (log-odds) of willingness and appeal, and of appeal from words.
 
     Willing members are far apart (bytecup2016: most take nothing, some nearly all), hence the wide
-    prior. `content_ridge` weighs against leads, each worth up to `most_information`.
+    prior. Of `content_ridges` the best is taken, tried on some of the leads.
     `half_life_days`: of what a member answers to. `opening_worth`: what one log-odds of a claim is
     in log-odds of a closer look. `moment_…`: how fast a topic's moment passes, and the information
     that speaks for an average one.
@@ -40,13 +40,13 @@ class AnswerConfig:
 
     willingness_deviation: float = 4.0
     appeal_deviation: float = 2.0
-    content_ridge: float = 5.0
-    most_information: float = 5.0
+    content_ridges: tuple[float, ...] = (1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1_000.0)
+    most_tried_leads: int = 20_000
     fewest_leads: int = 50
     half_life_days: float = 365.0
     opening_worth: float = 0.5
     moment_half_life_months: float = 3.0
-    moment_precision: float = 4.0
+    moment_precision: float = 16.0
 
 
 @dataclass(frozen=True)

@@ -26,11 +26,13 @@ class LineConfig:
     """`ridge`: prior weight, in examples at even odds times 4, of a rise a standard deviation.
 
     `default_rise`: the prior's mean for monotone features, and what holds where nothing can be
-    learned: with no data, a feature's order is still the order.
+    learned: with no data, a feature's order is still the order. `log_odds_ridge`: the prior weight
+    of features that are log-odds already, for a rise of one each unit.
     """
 
     ridge: float = 4.0
     default_rise: float = 0.1
+    log_odds_ridge: float = 40.0
     most_rows: int = 300_000
 
 
@@ -67,6 +69,8 @@ def default_lines(
             x = features[~np.isnan(features[:, f]), f].astype(np.float64)
             spread = float(x.std())
             slope[f] = schema[f].monotone * rise / spread if spread > 0 else 0.0
+            if schema[f].is_log_odds:
+                slope[f] = 1.0
             centre[f] = x.mean()
     return Lines(slope, centre, np.zeros(len(schema)), base_logit)
 
@@ -97,10 +101,13 @@ def fit_lines(
     Z = np.where(absent, 0.0, (X - prior.centre[columns]) / spread)
     design = np.hstack([Z, absent.astype(np.float64)])
     directions = np.array([schema[f].monotone for f in columns])
-    mean = np.append(directions * config.default_rise, np.zeros(len(columns)))
-    found = _solve(
-        design, labels[::every], weights[::every], directions, mean, config.ridge, base_logit
-    )
+    given = np.array([schema[f].is_log_odds for f in columns])
+    rise = np.where(given, spread, directions * config.default_rise)
+    mean = np.append(rise, np.zeros(len(columns)))
+    # A rise is that of a standard deviation: the prior of a slope of one is as sure at any spread.
+    own = np.where(given, config.log_odds_ridge / np.maximum(spread, 0.05) ** 2, config.ridge)
+    ridge = np.append(own, np.full(len(columns), config.ridge))
+    found = _solve(design, labels[::every], weights[::every], directions, mean, ridge, base_logit)
     slope, missing = np.zeros(len(schema)), np.zeros(len(schema))
     slope[columns] = found[: len(columns)] / spread
     missing[columns] = found[len(columns) : -1]
@@ -113,7 +120,7 @@ def _solve(
     weights: F32,
     directions: NDArray[np.int_],
     mean: F64,
-    ridge: float,
+    ridge: F64,
     start: float,
 ) -> F64:
     """Coefficients of the columns (float64[c]), then the intercept."""
@@ -123,7 +130,7 @@ def _solve(
     def loss(theta: F64) -> tuple[float, F64]:
         score = design @ theta[:-1] + theta[-1]
         off = theta[:-1] - mean
-        value = (w * (np.logaddexp(0.0, score) - y * score)).sum() + 0.5 * ridge * (off @ off)
+        value = (w * (np.logaddexp(0.0, score) - y * score)).sum() + 0.5 * (ridge * off) @ off
         residual = w * (expit(score) - y)
         slope = np.append(residual @ design + ridge * off, residual.sum())
         return value / total, slope / total

@@ -14,6 +14,7 @@ from features.location import haversine_km
 from recsvc.model.arrays import F32, I32, LeadColumns, MemberColumns
 from recsvc.model.one_sided_terms import of_lead, of_member
 from recsvc.model.terms import FEATURE_COUNT, TermContext
+from recsvc.model.topic_terms import place_by_topic, stated_by_topic
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
@@ -171,4 +172,14 @@ def pair_features(
             leads.topic_weights[j],
         )
         row[17] = _dot(members.answer_text[m], leads.text[j])
+        row[23] = place_by_topic(
+            context.topic_effects, row[6], leads.topics[j], leads.topic_weights[j]
+        )
+        row[24] = stated_by_topic(
+            context.topic_effects,
+            row[6],
+            members.topics[m],
+            leads.topics[j],
+            leads.topic_weights[j],
+        )
     return out

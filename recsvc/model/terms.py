@@ -16,13 +16,15 @@ class Feature(NamedTuple):
     """A pair feature: its name, the group a reason speaks of, and how the ranker reads it.
 
     `linear` features are interpolated between knots, because steps would tie the best candidates.
-    `monotone` is +1 (never lowers the score), -1 (never raises it) or 0.
+    `monotone` is +1 (never lowers the score), -1 (never raises it) or 0. `is_log_odds`: training
+    has worked out already how much the score should move; the ranker starts from it as it is.
     """
 
     name: str
     group: str
     linear: bool
     monotone: int
+    is_log_odds: bool = False
 
 
 FEATURES: tuple[Feature, ...] = (
@@ -48,7 +50,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("content_appeal", "APPEAL", True, 1),
     Feature("lead_exposures_log", "APPEAL", False, 0),
     Feature("lead_popularity", "APPEAL", True, 0),
-    Feature("topic_moment", "APPEAL", True, 1),
+    Feature("topic_moment", "APPEAL", True, 1, True),
+    Feature("place_by_topic", "PLACE", True, 1, True),
+    Feature("stated_by_topic", "EXPERTISE", True, 1, True),
 )
 FEATURE_COUNT = len(FEATURES)
 FEATURE_NAMES = tuple(f.name for f in FEATURES)
@@ -84,5 +88,6 @@ class TermContext(NamedTuple):
     appeal_weights: F32  # [dt] content_appeal = text @ appeal_weights + appeal_bias
     appeal_bias: float
     topic_moments: F32  # [topics, months] log-odds of a topic's leads lately, against all
+    topic_effects: F32  # [topics, 3] see recsvc.model.topic_terms; [0, 3]: not known
     moments_from_us: int  # when the first month begins
     counted_until_us: int  # an exposure before this counts as answered (not taken) already
