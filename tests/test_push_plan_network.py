@@ -11,6 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.optimize import Bounds, LinearConstraint, milp
 
+from features.errors import RecsvcError
+from recsvc.push.bound import lagrange_bound
+from recsvc.push.exchange import Prices, exchanged, sort_pairs
+from recsvc.push.flow import Network, solve_apart
 from recsvc.push.network import Flow, Problem, plan_value, solve
 from recsvc.push.optimum import Task, optimise, plan_worth, taken_chances
 
@@ -232,3 +236,41 @@ def test_ties_are_broken_by_the_seed() -> None:
     chosen = [int(np.flatnonzero(solve(problem, seed).chosen)[0]) for seed in (*range(20), 0)]
     assert chosen[0] == chosen[-1]
     assert len(set(chosen)) > 3
+
+
+def test_a_process_apart_finds_the_same_flow() -> None:
+    problem = random_problem(7, price=True)
+    here, apart = solve(problem, 1), solve(problem, 1, solve_apart)
+    assert here.chosen.tolist() == apart.chosen.tolist()
+    assert here.value == apart.value
+
+
+def test_a_solver_that_dies_says_so() -> None:
+    nothing = np.empty(0, np.int64)
+    none = np.empty(0, np.int32)
+    with pytest.raises(RecsvcError, match="solver ended"):
+        solve_apart(Network(none, none, nothing, nothing, none, nothing))
+
+
+@given(st.integers(0, 2**32), st.floats(0.0, 0.2))
+@settings(max_examples=60, deadline=None)
+def test_exchanges_never_lose_and_keep_every_limit(seed: int, spread: float) -> None:
+    task = random_task(seed)
+    count = len(task.worth)
+    pairs = sort_pairs(task.pair_lead, task.pair_member, task.probability, count)
+    prices = Prices(task.worth, task.least, task.most, task.load, 0.02, spread)
+    flow = optimise(task._replace(push_price=0.02), seed, spread).flow
+    task = task._replace(push_price=0.02)
+    better = exchanged(pairs, prices, task.cap, flow.chosen, 5)
+    assert plan_worth(task, better, spread) >= plan_worth(task, flow.chosen, spread) - 1e-9
+    leads = np.bincount(task.pair_lead[better], minlength=count)
+    assert (leads <= task.most).all()
+    assert (np.bincount(task.pair_member[better], minlength=len(task.cap)) <= task.cap).all()
+    before = np.bincount(task.pair_lead[flow.chosen], minlength=count)
+    assert (np.minimum(leads, task.least) >= np.minimum(before, task.least)).all()
+    assert ((leads > 0) >= (before > 0)).all()
+    bound = lagrange_bound(
+        pairs, prices._replace(least=np.zeros_like(task.least)), task.cap,
+        np.zeros(len(task.cap)), 0.0, 40, 0.0,
+    )  # fmt: skip
+    assert bound.value >= plan_worth(task, better, spread) - 1e-9

@@ -65,8 +65,9 @@ def _wanted(prices: Prices, cap: I32, place: F64) -> I64:
     """How many places of each member are sold at a price: all, or those that cost no more."""
     if prices.spread <= 0:
         return cap.astype(np.int64)
-    sold = np.floor(place / prices.spread - prices.load).astype(np.int64) + 1
-    return np.clip(sold, 0, cap)
+    with np.errstate(over="ignore"):  # at hardly any price for evenness all are sold
+        sold = np.floor(place / prices.spread - prices.load) + 1.0
+    return np.clip(sold, 0, cap).astype(np.int64)
 
 
 def _of_places(prices: Prices, cap: I32, place: F64) -> float:
@@ -76,7 +77,7 @@ def _of_places(prices: Prices, cap: I32, place: F64) -> float:
     return total - prices.spread * float((sold * prices.load + sold * (sold - 1) // 2).sum())
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _best_sets(pairs: Sorted, prices: Prices, place: F64, used: I64) -> float:
     """The sum over leads of their best sets; `used` int64[M] counts how often a member is in."""
     used[:] = 0

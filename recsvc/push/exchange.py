@@ -171,8 +171,8 @@ def _best_exchange(
     worst_missed = prices.worth[lead] * _missed(plan, pairs, lead, worst)
     for place in range(pairs.start[lead], pairs.start[lead + 1]):
         p, member = pairs.probability[place], pairs.member[place]
-        more = all_missed * p - prices.push if plan.taken[lead] < prices.most[lead] else 0.0
-        swap = worst_missed * (p - pairs.probability[worst]) if worst >= 0 else 0.0
+        more = all_missed * p - prices.push if plan.taken[lead] < prices.most[lead] else -np.inf
+        swap = worst_missed * (p - pairs.probability[worst]) if worst >= 0 else -np.inf
         if more <= best and swap <= best:
             if prices.spread == 0.0:
                 break  # pairs are sorted: nothing better follows
@@ -204,7 +204,7 @@ def _best_exchange(
     return best, get, give, taken, instead
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _round(plan: _Plan, pairs: Sorted, prices: Prices) -> int:
     """Has every lead exchange while it can; how many exchanges were made."""
     made = 0

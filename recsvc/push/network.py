@@ -6,7 +6,7 @@ A member takes as many units as the cap leaves, each further one at a higher pri
 to be spread; a pair takes one; a lead's units are worth less and less, the first `least` of them
 and a county's first one get a bonus above everything else that could be gained. All capacities are
 integers, so an integral optimum exists (Ahuja, Magnanti, Orlin 1993, "Network Flows", chapter 9).
-Solved with OR-Tools' cost scaling (Goldberg 1997).
+Solved with OR-Tools' cost scaling (Goldberg 1997), see `recsvc.push.flow`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recsvc.model.arrays import I32, I64
+from recsvc.push.flow import Network, Solver, solve_here
 
 F64 = NDArray[np.float64]
 B8 = NDArray[np.bool_]
@@ -72,23 +73,19 @@ class _Arcs(NamedTuple):
     cost: I64
 
 
-def solve(problem: Problem, seed: int) -> Flow:
+def solve(problem: Problem, seed: int, solver: Solver = solve_here) -> Flow:
     """The best plan; of several equally good ones the seed decides."""
-    # A second and some memory, of which only a planner has need: not what plans one urgent lead.
-    from ortools.graph.python import min_cost_flow
-
     arcs, nodes, supply = _network(problem, seed)
-    solver = min_cost_flow.SimpleMinCostFlow()
-    numbers = solver.add_arcs_with_capacity_and_unit_cost(
-        arcs.tail.astype(np.int32), arcs.head.astype(np.int32), arcs.capacity, arcs.cost
+    flow = solver(
+        Network(
+            arcs.tail.astype(np.int32),
+            arcs.head.astype(np.int32),
+            arcs.capacity,
+            arcs.cost,
+            np.array([nodes.source, nodes.sink], np.int32),
+            np.array([supply], np.int64),
+        )
     )
-    solver.set_nodes_supplies(
-        np.array([nodes.source, nodes.sink], np.int32), np.array([supply, -supply], np.int64)
-    )
-    status = solver.solve()
-    if status != solver.OPTIMAL:  # a flow always exists: everything over the side arc
-        raise AssertionError(f"minimum-cost flow ended with {status}")
-    flow = np.asarray(solver.flows(numbers), np.int64)
     n = len(problem.pair_lead)
     chosen = flow[:n] > 0
     proved, member_gain, lead_gain = _gains(problem, chosen, arcs, flow, nodes)
@@ -216,7 +213,7 @@ def _gains(
     return bool(proved), of_members, of_leads
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _relax(tail: I64, head: I64, capacity: I64, cost: I64, flow: I64, distance: I64) -> bool:
     """Shortens distances (int64[nodes], in place) in the residual network, by Bellman and Ford.
 

@@ -10,6 +10,7 @@ from recsvc.model.arrays import I32, I64
 from recsvc.push.candidates import CandidateFinder, Candidates, Pairs
 from recsvc.push.caps import Allowance
 from recsvc.push.due import Due
+from recsvc.push.flow import Solver
 from recsvc.push.network import B8
 from recsvc.push.optimum import Optimum
 from recsvc.push.repair import MOST_ROUNDS, widened
@@ -29,6 +30,7 @@ class Ground(NamedTuple):
     busiest_limit: float
     push_price: float
     seed: int
+    solver: Solver
 
 
 class Best(NamedTuple):
@@ -66,7 +68,7 @@ def _solve(ground: Ground, pairs: Pairs) -> Best:
     others = (ground.allowance.load + ground.used).copy()
     others[numbered.members] = 0
     optimum, share = spread_plan(
-        numbered.task, others, ground.active_count, ground.busiest_limit, ground.seed
+        numbered.task, others, ground.active_count, ground.busiest_limit, ground.seed, ground.solver
     )
     return Best(numbered, optimum, share)
 

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from recsvc.model.arrays import I32
 from recsvc.push.bound import lagrange_bound
 from recsvc.push.exchange import Prices, Sorted, exchanged, sort_pairs
+from recsvc.push.flow import Solver, solve_here
 from recsvc.push.network import B8, F64, Flow, Problem, solve
 
 _CERTAIN = 0.999
@@ -72,7 +73,9 @@ class Optimum(NamedTuple):
     spread_price: float
 
 
-def optimise(task: Task, seed: int, spread_price: float = 0.0) -> Optimum:
+def optimise(
+    task: Task, seed: int, spread_price: float = 0.0, solver: Solver = solve_here
+) -> Optimum:
     """The best plan found, and a bound that no plan on the pairs exceeds."""
     effort = USUAL if len(task.pair_lead) <= _LARGE_PAIRS else LARGE
     chance = np.minimum(task.probability, _CERTAIN)
@@ -88,7 +91,8 @@ def optimise(task: Task, seed: int, spread_price: float = 0.0) -> Optimum:
     best: Optimum | None = None
     bound = np.inf
     for number in range(effort.linearisations):
-        flow = solve(_linearised(task, a, ranges, target, spread_price), seed + number)
+        problem = _linearised(task, a, ranges, target, spread_price)
+        flow = solve(problem, seed + number, solver)
         # Plans that cover as much differ in value alone, so the flow's value bounds all of them.
         bound = min(bound, flow.value)
         chosen = exchanged(pairs, prices, task.cap, flow.chosen, effort.exchanges)

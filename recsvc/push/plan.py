@@ -17,6 +17,7 @@ from recsvc.push.caps import Allowance, allowances
 from recsvc.push.config import PushConfig
 from recsvc.push.due import Due, due_leads
 from recsvc.push.explore import draw_chance_leads, explore_plan
+from recsvc.push.flow import Solver, solve_here
 from recsvc.push.log import read_push_log
 from recsvc.push.optimal import Ground, best_plan
 from recsvc.push.outcome import Made, Part, outcome
@@ -33,14 +34,16 @@ def plan_pushes(
     *,
     seed: int | None = None,
     only: Collection[str] | None = None,
+    solver: Solver = solve_here,
 ) -> Plan:
     """The best plan for all open leads of the pipeline's tenant (`only`: for these ids).
 
-    `seed` replaces the configured one. An id in `only` that is not an open lead is left out.
+    `seed` replaces the configured one. A service has a `solver` that does not hold it up. An id in
+    `only` that is not an open lead is left out.
     """
     wanted = None if only is None else frozenset(only)
     chosen = config.seed if seed is None else seed
-    return _plan(pipeline, config, now_us, history, chosen, wanted)
+    return _plan(pipeline, config, now_us, history, chosen, wanted, solver)
 
 
 def _plan(
@@ -50,6 +53,7 @@ def _plan(
     history: PushHistory,
     seed: int,
     only: frozenset[str] | None,
+    solver: Solver,
 ) -> Plan:
     began = time.perf_counter()
     snapshot = pipeline.snapshot
@@ -72,6 +76,7 @@ def _plan(
         config.busiest_share,
         config.worth.attention,
         seed,
+        solver,
     )
     best = best_plan(ground, finder)
     drawn = explore_plan(best.numbered.task, best.optimum.flow.chosen, config.explore, rng)

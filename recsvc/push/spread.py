@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from recsvc.model.arrays import I32
 from recsvc.model.snapshot import Snapshot
+from recsvc.push.flow import Solver
 from recsvc.push.optimum import Optimum, Task, optimise
 
 BUSIEST = 0.01
@@ -41,7 +42,7 @@ def even_share(pushes: int, member_count: int) -> float:
 
 
 def spread_plan(
-    task: Task, others: I32, member_count: int, limit: float, seed: int
+    task: Task, others: I32, member_count: int, limit: float, seed: int, solver: Solver
 ) -> tuple[Optimum, float]:
     """The best plan whose busiest share keeps `limit`, if a price on load can get there.
 
@@ -53,7 +54,7 @@ def spread_plan(
     """
     price, best = 0.0, None
     for attempt in range(_TRIES + 1):
-        found = optimise(task, seed, price)
+        found = optimise(task, seed, price, solver)
         given = np.bincount(task.pair_member[found.flow.chosen], minlength=len(task.cap))
         loads = np.concatenate([task.load + given, others])
         share = busiest_share(loads, member_count)

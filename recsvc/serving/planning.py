@@ -17,6 +17,8 @@ from datetime import date
 from recsvc.errors import PushesPausedError
 from recsvc.matching.pipeline import Pipeline
 from recsvc.push.config import PushConfig
+from recsvc.push.flow import solve_aside
+from recsvc.push.plan import plan_pushes
 from recsvc.push.types import PastPush, Plan, PushHistory
 from recsvc.serving.commits import LEASE_SECONDS, WRITE_LEASE, Commits
 from recsvc.serving.push_records import new_pushes
@@ -33,10 +35,7 @@ PlanFunction = Callable[[Pipeline, PushConfig, int, PushHistory], Plan]
 
 def best_plan(pipeline: Pipeline, config: PushConfig, now_us: int, history: PushHistory) -> Plan:
     """The plan of recsvc.push."""
-    # Loading the solver takes a second and some memory, of which only a planner has need.
-    from recsvc.push.plan import plan_pushes
-
-    return plan_pushes(pipeline, config, now_us, history)
+    return plan_pushes(pipeline, config, now_us, history, solver=solve_aside)
 
 
 @dataclass(frozen=True, slots=True)
