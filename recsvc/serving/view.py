@@ -11,9 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
-from features.entities import Organization
+from features.entities import Lead, Organization
 from features.errors import DataError
 from recsvc.matching.claims import set_holders
+from recsvc.matching.listed_members import MemberConfig
 from recsvc.matching.pipeline import Pipeline, PipelineConfig
 from recsvc.matching.queries import ListQuery
 from recsvc.matching.updates import apply_batch, load_records
@@ -179,6 +180,10 @@ def warm_up(view: View) -> None:
         pipeline.recommend(member, query)
     if lead is not None:
         pipeline.match(lead, query)
+    if member is not None:
+        # The first lead may be closed, or few may see it; a draft by nobody is for everybody.
+        scanning = PipelineConfig(members=MemberConfig(all_below=0))
+        Pipeline(snapshot, scanning).match(Lead(""), ListQuery(count=2))
     if member is not None and lead is not None:
         pipeline.score_pairs([(member, lead)])
         pipeline.explain(member, lead)
