@@ -16,6 +16,7 @@ from recsvc.errors import InvalidRegionCodeError
 from recsvc.matching.masks import Masked, mask_leads, mask_members
 from recsvc.matching.queries import Wanted
 from recsvc.matching.resolve import resolve
+from recsvc.model.arrays import stable_key
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
@@ -156,6 +157,18 @@ def test_candidates_and_how_many_of_them_are_unknown(mixed: Snapshot) -> None:
     assert leads_for(mixed, "m12", Wanted(candidate_ids=())) == set()
     assert eligibility.restricts
     assert not resolve(mixed, Wanted(), mixed.leads)[0].restricts
+
+
+def test_a_set_of_candidates_may_come_again_and_many_may_come(mixed: Snapshot) -> None:
+    for number in range(70):
+        asked = Wanted(candidate_ids=("l3", f"new{number}"))
+        first = resolve(mixed, asked, mixed.leads)
+        assert resolve(mixed, asked, mixed.leads) == first
+        assert first[0].candidate_keys == frozenset(map(stable_key, asked.candidate_ids or ()))
+        assert first[1] == 1
+    assert len(mixed.candidate_keys) <= 64
+    mixed.leads.delete("l3")
+    assert resolve(mixed, asked, mixed.leads)[1] == 2
 
 
 def test_all_conditions_hold_at_once(mixed: Snapshot) -> None:

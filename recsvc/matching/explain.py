@@ -20,6 +20,7 @@ from recsvc.model.arrays import F32
 from recsvc.model.terms import FEATURES
 from recsvc.model.verdicts import Verdict
 
+_NEAR_PLACE = int(Fact.NEAR_PLACE)
 SAME_FOR_MEMBER = frozenset({"WILLINGNESS"})
 """Groups whose terms are the same for all leads of one member's list: no reason for this lead."""
 SAME_FOR_LEAD = frozenset({"FRESHNESS", "URGENCY", "APPEAL"})
@@ -91,7 +92,7 @@ def in_words(
         reasons = []
         for place in range(count):
             group, fact, a, b = facts[place]
-            kinds = kinds_of(at) if fact == Fact.NEAR_PLACE else ()
+            kinds = kinds_of(at) if fact == _NEAR_PLACE else ()
             reasons.append(Reason(GROUPS[group], weights[place], say(fact, a, b, kinds)))
         yield tuple(reasons)
 

@@ -9,6 +9,7 @@ from recsvc.matching.reason_facts import Fact
 
 _PLACE_NAMES = {"HOME": "住所", "WORK": "单位", "STUDIO": "工作室"}
 _SOME_PLACE = "常用地点"
+_NEAR_PLACE = int(Fact.NEAR_PLACE)
 _URGENCY = ("一般", "较急", "紧急", "特急")
 _LEVELS = ("同省", "同市", "同县（区）", "同乡镇（街道）")
 _MOST_KEPT = 20_000
@@ -29,7 +30,7 @@ class ReasonTexts:
     def text(self, fact: int, a: int, b: int, place_kinds: Sequence[str]) -> str:
         """One fact in words; `place_kinds` are those of the member's places (HOME, WORK, …)."""
         kind = ""
-        if fact == Fact.NEAR_PLACE and a < len(place_kinds):
+        if fact == _NEAR_PLACE and a < len(place_kinds):
             kind = place_kinds[a]
         key = (fact, a, b, kind)
         text = self._kept.get(key)

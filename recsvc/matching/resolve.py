@@ -11,6 +11,9 @@ from recsvc.model.arrays import LeadColumns, MemberColumns, stable_key
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
 
+_MOST_SETS = 64
+"""Sets of candidates whose keys are kept: a thousand ids take 0.1 MB."""
+
 _NOTHING = -2
 """A row that no array holds: a restriction to unknown things fits nothing."""
 
@@ -29,7 +32,7 @@ def resolve(
     candidates, unknown = None, 0
     if wanted.candidate_ids is not None:
         unknown = sum(table.row(c) < 0 for c in wanted.candidate_ids)
-        candidates = frozenset(stable_key(c) for c in wanted.candidate_ids)
+        candidates = _keys(snapshot.candidate_keys, wanted.candidate_ids)
     eligibility = Eligibility(
         topics=topics or ((_NOTHING,) if wanted.topics else ()),
         organizations=tuple(o if o >= 0 else _NOTHING for o in organizations),
@@ -39,6 +42,16 @@ def resolve(
         candidate_keys=candidates,
     )
     return eligibility, unknown
+
+
+def _keys(kept: dict[tuple[str, ...], frozenset[int]], ids: tuple[str, ...]) -> frozenset[int]:
+    """The stable keys of ids: a digest each, and many members are asked for with one set."""
+    keys = kept.get(ids)
+    if keys is None:
+        if len(kept) >= _MOST_SETS:
+            kept.clear()
+        keys = kept[ids] = frozenset(map(stable_key, ids))
+    return keys
 
 
 def _region(code: str) -> tuple[int, int]:

@@ -83,6 +83,7 @@ class Snapshot:
         self._trained_leads = bundle.leads.events > 0
         self.revision = Revision.parse(bundle.manifest.revision)
         self._index_config = index or IndexConfig()
+        self.candidate_keys: dict[tuple[str, ...], frozenset[int]] = {}  # of sets asked about
         self._worlds: list[tuple[MemberColumns, World]] = []
 
     @cached_property
