@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,8 @@ from recsvc.model.arrays import I32, I64, U8, LeadColumns
 from recsvc.model.snapshot import Snapshot, member_search_vectors
 from recsvc.model.verdicts import Verdict
 
+_MANY = 65_536
+"""From so many rows on each step looks further, half as far again with each doubling."""
 _FEW = 64
 """A request's own restrictions that keep fewer than one in so many: all of these are ranked."""
 
@@ -55,11 +58,12 @@ def listed_members(
     if filtered.eligible_count == 0:
         return np.empty(0, np.int64)
     mark, tick = snapshot.member_search.marks.mark, filtered.tick
+    rows = snapshot.members.base_count
     if filtered.eligible_count <= max(config.all_below, 2 * depth):
         found = kept_members(snapshot, filtered)
     else:
         scope = Scope(filtered.visible, filtered.verdict, mark, tick)
-        found = _scanned(snapshot, leads, local, scope, filtered.risen, _depth(config, depth))
+        found = _scanned(snapshot, leads, local, scope, filtered.risen, _depth(config, depth, rows))
     if len(filtered.tail) == 0:
         return found
     return np.concatenate([found, _of_tail(snapshot, leads, local, filtered.tail, depth, config)])
@@ -87,14 +91,19 @@ def member_candidates(
         everywhere: NDArray[np.bool_] = np.ones(len(snapshot.organizations) + 1, np.bool_)
         scope = Scope(everywhere, part, search.marks.mark, search.marks.next_tick())
         risen = search.open.follow()
-        found.append(_scanned(snapshot, leads, local, scope, risen, _depth(config, depth)))
+        found.append(
+            _scanned(snapshot, leads, local, scope, risen, _depth(config, depth, len(part)))
+        )
     return np.concatenate(found)
 
 
-def _depth(config: MemberConfig, depth: int) -> Depth:
+def _depth(config: MemberConfig, depth: int, rows: int) -> Depth:
+    """How far each step looks: among more rows more come close to the best."""
+    more = 1.0 + max(0.0, math.log2(max(rows, 1) / _MANY) / 2.0)
     ranked = max(config.ranked, 2 * depth)
-    kept = max(config.kept, 2 * ranked)
-    return Depth(max(config.looked, 2 * kept), kept, config.probes, config.by_vector, ranked)
+    kept = max(int(more * config.kept), 2 * ranked)
+    looked = max(int(more * config.looked), 2 * kept)
+    return Depth(looked, kept, int(more * config.probes), int(more * config.by_vector), ranked)
 
 
 def _scanned(
