@@ -7,7 +7,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -111,3 +111,38 @@ def cluster(folder: Path) -> Iterator[list[int]]:
 def _is_whole(client: Redis) -> bool:
     info: dict[str, str] = client.execute_command("CLUSTER INFO")  # type: ignore[no-untyped-call]
     return info["cluster_state"] == "ok" and info["cluster_known_nodes"] == "3"
+
+
+@contextmanager
+def replicated_cluster(folder: Path) -> Iterator[tuple[list[int], list[int]]]:
+    """Three masters that share all slots, each with a replica: the ports of both."""
+    with cluster(folder) as masters, ExitStack() as stack:
+        replicas = [free_port() for _ in masters]
+        for i, (port, master) in enumerate(zip(replicas, masters, strict=True)):
+            options = ("--cluster-enabled", "yes", "--cluster-node-timeout", "2000")
+            stack.enter_context(
+                server(folder / f"replica-{i}", port, *options, "--appendonly", "yes")
+            )
+            with Redis(port=master) as of, Redis(port=port, decode_responses=True) as node:
+                identifier = of.execute_command("CLUSTER", "MYID").decode()
+                node.execute_command("CLUSTER", "MEET", "127.0.0.1", master)
+                _until(lambda node=node, i=identifier: i in _nodes(node))  # type: ignore[misc]
+                node.execute_command("CLUSTER", "REPLICATE", identifier)
+                _until(lambda node=node: _is_linked(node))  # type: ignore[misc]
+        yield masters, replicas
+
+
+def _until(condition: Callable[[], bool], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "the cluster did not get there"
+        time.sleep(0.05)
+
+
+def _nodes(client: Redis) -> str:
+    return str(client.execute_command("CLUSTER NODES"))  # type: ignore[no-untyped-call]
+
+
+def _is_linked(client: Redis) -> bool:
+    info: dict[str, str] = client.info("replication")
+    return info.get("master_link_status") == "up"
