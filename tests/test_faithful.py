@@ -34,15 +34,18 @@ def test_without_its_strongest_reason_a_pair_falls_back(asked: Pairs) -> None:
     leads = np.arange(len(bundle.leads.alive), dtype=np.int32)
     now = np.full(len(leads), NOW_US)
     groups = np.array([feature.group for feature in FEATURES])
-    fell = 0
+    fell = raised = 0
     for member, lead in zip(asked.member.tolist(), asked.lead.tolist(), strict=True):
         rows = np.full(len(leads), member, np.int32)
         scored = score_rows(bundle, bundle.members, rows, bundle.leads, leads, now)
         weights = group_weights(scored.terms[lead])
         group, weight = max(weights.items(), key=lambda item: item[1])
-        assert weight > 0.0
+        if weight <= 0.0:
+            continue  # nothing speaks for this pair: what lowered it least is told instead
+        raised += 1
         without = scored.terms[lead][groups != group].sum() + bundle.ranker.intercept
         assert without == pytest.approx(scored.scores[lead] - weight, abs=1e-4)
         assert without < scored.scores[lead]
         fell += (scored.scores > without).sum() > (scored.scores > scored.scores[lead]).sum() + 1
-    assert fell > 0.9 * COUNT
+    assert raised > 0.95 * COUNT
+    assert fell > 0.9 * raised
