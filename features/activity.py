@@ -27,8 +27,10 @@ def activity_places(
     weights: NDArray[np.float32],
     latitude_rad: NDArray[np.float32],
     longitude_rad: NDArray[np.float32],
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
     """The 4 places (two float32[m, 4], radians, heaviest first, NaN padded) of each member.
+
+    The third float32[m, 4] is their share of all weight that lies anywhere, 0 padded.
 
     A member's events are [member_start[i], member_start[i + 1]) of `lead` (rows of the two lead
     columns, float32[leads], NaN unknown) and `weights` (at most zero: not counted). A place is the
@@ -42,11 +44,13 @@ def _places(starts, lead, weights, latitude, longitude):  # type: ignore[no-unty
     count = len(starts) - 1
     lat_out = np.full((count, ACTIVITY_PLACES), np.nan, np.float32)
     lon_out = np.full((count, ACTIVITY_PLACES), np.nan, np.float32)
+    share_out = np.zeros((count, ACTIVITY_PLACES), np.float32)
     for member in range(count):
         events = np.arange(starts[member], starts[member + 1])
         events = events[(weights[events] > 0.0) & ~np.isnan(latitude[lead[events]])]
         own, left = lead[events], weights[events].copy()
         points = _points(latitude[own], longitude[own])
+        total = left.sum()
         for place in range(ACTIVITY_PLACES):
             best = _heaviest(points, left)
             if best < 0:
@@ -55,8 +59,9 @@ def _places(starts, lead, weights, latitude, longitude):  # type: ignore[no-unty
             lon_out[member, place] = longitude[own[best]]
             for i in range(len(own)):
                 if _close(points, best, i):
+                    share_out[member, place] += left[i] / total
                     left[i] = 0.0
-    return lat_out, lon_out
+    return lat_out, lon_out, share_out
 
 
 @njit(cache=True)

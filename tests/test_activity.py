@@ -21,7 +21,7 @@ def places_of(weights: list[float], north_km: list[float]) -> list[float]:
     longitude = np.full(len(north_km), 1.9, np.float32)
     starts = np.array([0, len(weights)])
     lead = np.arange(len(weights), dtype=np.int32)
-    found, _ = activity_places(starts, lead, np.array(weights, np.float32), latitude, longitude)
+    found, _, _ = activity_places(starts, lead, np.array(weights, np.float32), latitude, longitude)
     assert found.shape == (1, ACTIVITY_PLACES)
     return [round(float(x - 0.5) / KM_RAD, 1) for x in found[0] if not np.isnan(x)]
 
@@ -47,10 +47,11 @@ def test_members_do_not_share_places() -> None:
     longitude = np.array([1.9, 1.9], np.float32)
     starts, lead = np.array([0, 1, 1, 3]), np.array([0, 1, 0], np.int32)
     weights = np.array([1.0, 2.0, 1.0], np.float32)
-    found, east = activity_places(starts, lead, weights, latitude, longitude)
+    found, east, share = activity_places(starts, lead, weights, latitude, longitude)
     np.testing.assert_array_equal(np.isfinite(found).sum(axis=1), [1, 0, 2])
     np.testing.assert_array_equal(found[2, :2], latitude[[1, 0]])
     np.testing.assert_array_equal(np.isfinite(found), np.isfinite(east))
+    np.testing.assert_allclose(share[:, :3], [[1, 0, 0], [0, 0, 0], [2 / 3, 1 / 3, 0]], atol=1e-6)
 
 
 def slow_places(

@@ -132,6 +132,8 @@ def test_dimensions_follow_the_number_of_documents() -> None:
     rng = np.random.default_rng(0)
     texts = [" ".join(f"w{i}" for i in rng.integers(0, 600, 8)) for _ in range(900)]
     model = TextModel.fit(texts, [()] * 900, FeatureConfig(), seed=0)
+    assert model.dimensions == 512
+    model = TextModel.fit(texts * 2, [()] * 1_800, FeatureConfig(), seed=0)
     assert model.dimensions == 256
     sampled = TextModel.fit(
         texts, [()] * 900, FeatureConfig(max_fit_documents=500, max_svd_documents=100), seed=0

@@ -46,8 +46,13 @@ def test_folding_the_bundle_s_own_history_gives_the_bundle_s_own_profiles(
         np.testing.assert_allclose(
             profile.interest_topic_weights, members.interest_topic_weights[row], atol=1e-5
         )
-        for name in ("activity_latitude_rad", "activity_longitude_rad"):
+        for name in ("activity_latitude_rad", "activity_longitude_rad", "activity_share"):
             np.testing.assert_allclose(getattr(profile, name), getattr(members, name)[row])
+        for name in ("own_text", "own_text_scale", "co_taken_leads"):
+            np.testing.assert_array_equal(getattr(profile, name), getattr(members, name)[row])
+        np.testing.assert_allclose(
+            profile.co_taken_weights, members.co_taken_weights[row], atol=1e-6
+        )
 
 
 def early_bundle(share: float) -> Bundle:
@@ -85,12 +90,12 @@ def test_what_came_since_the_bundle_counts_as_if_training_had_seen_it(share: flo
     assert_same(without_answers(ours), without_answers(theirs), atol=2e-4)
 
 
-LEARNED = {"audience_log", "content_appeal", "answers", "audience_met"}
+LEARNED = {"audience_log", "content_appeal", "answers", "audience_met", "neighbour_row"}
 
 
 def without_answers(snapshot: Snapshot) -> Description:
     """All that is counted or folded in."""
-    learned = ("willingness", "appeal", "answer_")
+    learned = ("willingness", "appeal", "answer_", "co_taken")
     return {
         key: value
         for key, value in describe(snapshot).items()

@@ -95,6 +95,37 @@ def answered(mem: MemberColumns, m: int, topics: Array, weights: Array) -> float
     return sum(w * own.get(t, 0.0) for t, w in named) if own and named else math.nan
 
 
+def own_text(mem: MemberColumns, m: int, text: F32) -> float:
+    """The greatest cosine with one of the member's own texts."""
+    own = mem.own_text[m][mem.own_text_scale[m] > 0].astype(np.float32)
+    own *= mem.own_text_scale[m][: len(own), None]
+    return float((own @ text).max()) if len(own) else math.nan
+
+
+def co_taken(mem: MemberColumns, m: int, row: int) -> float:
+    """What stands beside the lead in the member's list."""
+    listed = dict(
+        zip(mem.co_taken_leads[m].tolist(), mem.co_taken_weights[m].tolist(), strict=True)
+    )
+    return listed.get(row, 0.0) if row >= 0 and any(listed.values()) else math.nan
+
+
+def density(mem: MemberColumns, m: int, lat: float, lon: float) -> float:
+    """Log of the shares of the member's places, each the less the farther it is."""
+    places = zip(
+        mem.activity_latitude_rad[m],
+        mem.activity_longitude_rad[m],
+        mem.activity_share[m],
+        strict=True,
+    )
+    shares = [
+        float(share) / (1.0 + haversine(float(a), float(b), lat, lon) ** 2)
+        for a, b, share in places
+        if not np.isnan(a)
+    ]
+    return math.log(sum(shares) + 1e-6) if shares and not math.isnan(lat) else math.nan
+
+
 def slow(state: State, m: int, j: int, now_us: int) -> dict[str, float]:
     """Every feature of one pair, by its name and meaning."""
     mem, lead, context = state.members, state.leads, state.context
@@ -168,6 +199,9 @@ def slow(state: State, m: int, j: int, now_us: int) -> dict[str, float]:
         )
         if np.any(mem.topics[m] >= 0)
         else math.nan,
+        "own_text": own_text(mem, m, lead.text[j]),
+        "co_taken": co_taken(mem, m, int(lead.neighbour_row[j])),
+        "activity_density": density(mem, m, lat, lon),
     }
 
 

@@ -32,6 +32,7 @@ def assemble_bundle(
         leads=state.leads,
         lead_records=Records.pack([encode_entity(lead).data for lead in data.leads]),
         history=state.history,
+        neighbours=state.neighbours,
         fold_in=state.embedding.fold_in,
         content_map=state.embedding.content_map,
         ranker=ranker,

@@ -50,6 +50,22 @@ class AnswerConfig:
 
 
 @dataclass(frozen=True)
+class NeighbourConfig:
+    """Which leads go together: see training.neighbours.
+
+    Each lead is compared with its `nearest` ones; those with fewer than `fewest_takers` are out.
+    `ridge`: prior weight, in members; `shrink`: what is added to the divisor of the cosine.
+    `most_pairs_count`: members are sampled when all their pairs of leads would be more.
+    """
+
+    nearest: int = 32
+    ridge: float = 50.0
+    shrink: float = 5.0
+    fewest_takers: int = 2
+    most_pairs_count: int = 40_000_000
+
+
+@dataclass(frozen=True)
 class ExampleConfig:
     """Examples for the ranker: at most so many logged pairs, members to ask for negatives, and
     negatives a member (or lead)."""
@@ -86,6 +102,7 @@ class TrainingConfig:
     examples: ExampleConfig = field(default_factory=ExampleConfig)
     ranker: RankerConfig = field(default_factory=RankerConfig)
     answers: AnswerConfig = field(default_factory=AnswerConfig)
+    neighbours: NeighbourConfig = field(default_factory=NeighbourConfig)
     calibration: CalibrationConfig = field(default_factory=CalibrationConfig)
     gate: GateConfig = field(default_factory=GateConfig)
     interest_half_life_days: float = 90.0

@@ -188,8 +188,11 @@ class Training:
             groups = pairs.lead
         features = features_of(early, pairs)
         if lesson.kind == "AUTHORED":
-            # A lead has one author: nobody is like anybody by what they share, only by their words.
-            features[:, INDEX["embedding"]] = 0.0
+            # A lead has one author: nobody is like anybody by what they share, only by their words;
+            # and most authors of two leads or more wrote many, whom the mean of their words fits
+            # better than it fits others. The nearest lead is as good for all (cppcc_proposals, one
+            # lead of each author held out: MRR of the mean .133, of the nearest .169).
+            features[:, [INDEX["embedding"], INDEX["interest_text"]]] = 0.0
         for at, feature in enumerate(FEATURES):
             if feature.group in config.left_out:
                 features[:, at] = np.nan  # never known: no table is learned for it

@@ -22,6 +22,7 @@ from features.interest import (
     interest_text,
     interest_topics,
 )
+from features.own_texts import own_texts, own_weights
 from features.willingness import slot_of
 from recsvc.matching.profile import half_life, pair_strength
 from recsvc.model.arrays import (
@@ -35,6 +36,7 @@ from recsvc.model.arrays import (
 from recsvc.model.assemble import fill_leads, fill_members
 from recsvc.model.bundle import InterestRule
 from recsvc.model.history import BaseHistory, group_events
+from recsvc.model.neighbours import Neighbours, co_taken
 from recsvc.model.organizations import OrganizationTree
 from recsvc.model.terms import TermContext
 from training.answers import learn_answers
@@ -43,6 +45,7 @@ from training.embeddings import Embedding
 from training.embeddings.base import as_csr
 from training.exposures import exposed_pairs
 from training.logs import DataSet
+from training.neighbours import learn_neighbours
 from training.split import ANSWERS, SHOWN, pair_hash
 
 Fit = Callable[[sparse.csr_matrix], Embedding]
@@ -75,6 +78,7 @@ class State:
     embedding: Embedding
     context: TermContext
     history: BaseHistory
+    neighbours: Neighbours
     interest: InterestRule
 
 
@@ -114,7 +118,8 @@ def learn_state(catalog: Catalog, events: EventLog, fit: Fit, config: TrainingCo
     member_count, lead_count = catalog.shape
     rule = interest_rule(events, config)
     weights = event_weights(events, rule.reference_time_us, half_life(rule))
-    embedding = fit(interactions(events, weights, member_count, lead_count))
+    taken = interactions(events, weights, member_count, lead_count)
+    embedding = fit(taken)
     widths = Widths(embedding.dimensions_count, catalog.space.text.dimensions)
     members = _member_columns(catalog, embedding, widths)
     leads = _lead_columns(catalog, embedding, widths)
@@ -123,7 +128,9 @@ def learn_state(catalog: Catalog, events: EventLog, fit: Fit, config: TrainingCo
         events, weights, leads.topics, leads.topic_weights, member_count
     )
     _count(events, members, leads)
-    _fill_activity(events, weights, members, leads)
+    _fill_own(events, weights, members, leads)
+    neighbours = learn_neighbours(taken, config.neighbours, config.seed)
+    _fill_co_taken(taken, neighbours, members, leads)
     context = learn_answers(
         exposed_pairs(events, leads.capacity_left, config.split),
         members,
@@ -143,7 +150,7 @@ def learn_state(catalog: Catalog, events: EventLog, fit: Fit, config: TrainingCo
         member_count,
         lead_count,
     )
-    return State(members, leads, embedding, context, history, rule)
+    return State(members, leads, embedding, context, history, neighbours, rule)
 
 
 def _member_columns(catalog: Catalog, embedding: Embedding, widths: Widths) -> MemberColumns:
@@ -182,19 +189,28 @@ def _count(events: EventLog, members: MemberColumns, leads: LeadColumns) -> None
         columns.events[:] = np.bincount(rows, minlength=count)
 
 
-def _fill_activity(
-    events: EventLog, weights: F32, members: MemberColumns, leads: LeadColumns
-) -> None:
+def _fill_own(events: EventLog, weights: F32, members: MemberColumns, leads: LeadColumns) -> None:
+    """Where members are active, and the texts of their own leads."""
     kept = (weights > 0) & (events.lead >= 0)
     order = np.argsort(events.member[kept], kind="stable")
     starts = np.zeros(len(members.alive) + 1, np.int64)
     np.cumsum(np.bincount(events.member[kept], minlength=len(members.alive)), out=starts[1:])
-    members.activity_latitude_rad[:], members.activity_longitude_rad[:] = activity_places(
-        starts,
-        events.lead[kept][order],
-        weights[kept][order],
-        leads.latitude_rad,
-        leads.longitude_rad,
+    lead, weights = events.lead[kept][order], weights[kept][order]
+    places = activity_places(starts, lead, weights, leads.latitude_rad, leads.longitude_rad)
+    members.activity_latitude_rad[:], members.activity_longitude_rad[:] = places[:2]
+    members.activity_share[:] = places[2]
+    own = own_weights(events.kind[kept][order], weights)
+    members.own_text[:], members.own_text_scale[:] = own_texts(starts, lead, own, leads.text)
+
+
+def _fill_co_taken(
+    taken: sparse.csr_matrix, neighbours: Neighbours, members: MemberColumns, leads: LeadColumns
+) -> None:
+    known = np.flatnonzero(neighbours.known())
+    leads.neighbour_row[known] = known
+    start = taken.indptr.astype(np.int64)
+    members.co_taken_leads[:], members.co_taken_weights[:] = co_taken(
+        neighbours, start, taken.indices.astype(np.int32), taken.data
     )
 
 

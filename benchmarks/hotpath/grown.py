@@ -60,6 +60,7 @@ def grow(bundle: Bundle, members: int, leads: int, seed: int) -> Bundle:
         member_start=_extended(bundle.history.member_start, members + 1),
         lead_start=_extended(bundle.history.lead_start, leads + 1),
     )
+    neighbours = bundle.neighbours._replace(start=_extended(bundle.neighbours.start, leads + 1))
     manifest = structs.replace(
         bundle.manifest, model_id="grown", member_count=members, lead_count=leads
     )
@@ -73,6 +74,7 @@ def grow(bundle: Bundle, members: int, leads: int, seed: int) -> Bundle:
         leads=_grown(bundle.leads, lead_ids, rng),
         lead_records=_repeated(bundle.lead_records, leads),
         history=history,
+        neighbours=neighbours,
     )
 
 

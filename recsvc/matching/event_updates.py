@@ -91,9 +91,5 @@ def refold(snapshot: Snapshot, member_id: str) -> None:
     profile = fold_profile(snapshot, member_id)
     row = snapshot.members.move_to_tail(member_id) - snapshot.members.base_count
     tail = snapshot.members.tail
-    tail.vector[row] = profile.vector
-    tail.interest_text[row] = profile.interest_text
-    tail.interest_topics[row] = profile.interest_topics
-    tail.interest_topic_weights[row] = profile.interest_topic_weights
-    tail.activity_latitude_rad[row] = profile.activity_latitude_rad
-    tail.activity_longitude_rad[row] = profile.activity_longitude_rad
+    for name, values in profile._asdict().items():
+        getattr(tail, name)[row] = values

@@ -11,13 +11,15 @@ from features.activity import activity_places
 from features.entities import Event
 from features.events import EventLog
 from features.interest import event_weights, interest_text, interest_topics
-from recsvc.model.arrays import F32, I32, LEAD_TOPICS, LeadColumns
+from features.own_texts import own_texts, own_weights
+from recsvc.model.arrays import F32, I8, I32, LEAD_TOPICS, LeadColumns
 from recsvc.model.bundle import InterestRule
+from recsvc.model.neighbours import co_taken
 from recsvc.model.snapshot import Snapshot
 
 
 class Profile(NamedTuple):
-    """What a history says of one member."""
+    """What a history says of one member: columns of the same names."""
 
     vector: F32  # [d]
     interest_text: F32  # [dt]
@@ -25,6 +27,11 @@ class Profile(NamedTuple):
     interest_topic_weights: F32  # [16]
     activity_latitude_rad: F32  # [4]
     activity_longitude_rad: F32  # [4]
+    activity_share: F32  # [4]
+    own_text: I8  # [8, dt]
+    own_text_scale: F32  # [8]
+    co_taken_leads: I32  # [64]
+    co_taken_weights: F32  # [64]
 
 
 def half_life(rule: InterestRule) -> float:
@@ -51,22 +58,45 @@ def fold_profile(snapshot: Snapshot, member_id: str) -> Profile:
     topic_weights = _stack([c.topic_weights[i] for c, i in found], LEAD_TOPICS)
     pair_weights = np.zeros(len(rows), np.float32)
     np.add.at(pair_weights, log.lead, weights)
+    strength = pair_strength(pair_weights)
     names, name_weights = interest_topics(log, weights, topics, topic_weights, 1)
     return Profile(
-        snapshot.bundle.fold_in.vector(vectors, pair_strength(pair_weights)),
+        snapshot.bundle.fold_in.vector(vectors, strength),
         interest_text(log, weights, text, 1)[0],
         names[0],
         name_weights[0],
         *_activity(log, weights, found),
+        *_own_texts(log, weights, text),
+        *_co_taken(snapshot, strength, found),
     )
 
 
-def _activity(log: EventLog, weights: F32, found: list[tuple[LeadColumns, int]]) -> tuple[F32, F32]:
+def _activity(
+    log: EventLog, weights: F32, found: list[tuple[LeadColumns, int]]
+) -> tuple[F32, F32, F32]:
     starts = np.array([0, len(log)], np.int64)
     latitude = np.array([c.latitude_rad[i] for c, i in found], np.float32)
     longitude = np.array([c.longitude_rad[i] for c, i in found], np.float32)
     places = activity_places(starts, log.lead, weights, latitude, longitude)
-    return places[0][0], places[1][0]
+    return places[0][0], places[1][0], places[2][0]
+
+
+def _own_texts(log: EventLog, weights: F32, text: F32) -> tuple[I8, F32]:
+    starts = np.array([0, len(log)], np.int64)
+    codes, scales = own_texts(starts, log.lead, own_weights(log.kind, weights), text)
+    return codes[0], scales[0]
+
+
+def _co_taken(
+    snapshot: Snapshot, strength: F32, found: list[tuple[LeadColumns, int]]
+) -> tuple[I32, F32]:
+    """What goes with the leads that the bundle knows; the order of rows is that of training."""
+    rows = np.array([c.neighbour_row[i] for c, i in found], np.int32)
+    kept = np.flatnonzero((rows >= 0) & (strength > 0.0))
+    kept = kept[np.argsort(rows[kept])]
+    starts = np.array([0, len(kept)], np.int64)
+    leads, weights = co_taken(snapshot.bundle.neighbours, starts, rows[kept], strength[kept])
+    return leads[0], weights[0]
 
 
 def _history(snapshot: Snapshot, member_id: str) -> tuple[list[int], EventLog]:

@@ -52,6 +52,8 @@ class Fact(IntEnum):
     EXPOSED = 16  # times shown, times claimed
     TAKEN_PART = 17  # times
     WANTED_CONTENT = 18
+    ALIKE_OWN = 19
+    TAKEN_TOGETHER = 20
 
 
 # Compiled kernels take plain numbers for constants.
@@ -59,7 +61,7 @@ _NOTHING, _SHARED_TOPICS, _SECTOR, _ALIKE_EXPERTISE = map(int, list(Fact)[:4])
 _ANSWERED_TOPICS, _ALIKE_ANSWERED, _MET_TOPICS, _ALIKE_MET_TEXT = map(int, list(Fact)[4:8])
 _ALIKE_MET, _OTHERS, _NEAR_PLACE, _SAME_REGION, _NEAR_ACTIVITY = map(int, list(Fact)[8:13])
 _OWN_ORGANIZATION, _DAYS_OLD, _URGENCY, _EXPOSED, _TAKEN_PART = map(int, list(Fact)[13:18])
-_WANTED_CONTENT = int(Fact.WANTED_CONTENT)
+_WANTED_CONTENT, _ALIKE_OWN, _TAKEN_TOGETHER = map(int, list(Fact)[18:21])
 _EMBEDDING, _EXPERTISE_TEXT = INDEX["embedding"], INDEX["expertise_text"]
 _INTEREST_TEXT, _EXPERTISE_TOPICS = INDEX["interest_text"], INDEX["expertise_topics"]
 _INTEREST_TOPICS, _SECTOR_TOPICS = INDEX["interest_topics"], INDEX["sector_topics"]
@@ -68,6 +70,7 @@ _LEVELS, _SAME_ORGANIZATION = INDEX["shared_region_levels"], INDEX["same_organiz
 _AGE, _URGENCY_VALUE = INDEX["age_log_hours"], INDEX["urgency"]
 _ANSWER_TOPICS, _ANSWER_TEXT = INDEX["answer_topics"], INDEX["answer_text"]
 _CONTENT_APPEAL, _POPULARITY = INDEX["content_appeal"], INDEX["lead_popularity"]
+_OWN_TEXT, _CO_TAKEN = INDEX["own_text"], INDEX["co_taken"]
 _OF = {name: at for at, name in enumerate(GROUPS)}
 _OF_EXPERTISE, _OF_INTEREST, _OF_PLACE = _OF["EXPERTISE"], _OF["INTEREST"], _OF["PLACE"]
 _OF_FRESHNESS, _OF_URGENCY, _OF_APPEAL = _OF["FRESHNESS"], _OF["URGENCY"], _OF["APPEAL"]
@@ -177,6 +180,14 @@ def _interest(
 ) -> None:
     acted = members.events[m] > 0.0
     met = max(terms[_INTEREST_TOPICS], terms[_INTEREST_TEXT], terms[_EMBEDDING])
+    alike = max(terms[_OWN_TEXT], terms[_CO_TAKEN])
+    if alike > max(met, terms[_ANSWER_TOPICS], terms[_ANSWER_TEXT]):
+        if terms[_OWN_TEXT] == alike and x[_OWN_TEXT] > ALIKE:
+            out[0] = _ALIKE_OWN
+            return
+        if terms[_CO_TAKEN] == alike and x[_CO_TAKEN] > 0.0:
+            out[0] = _TAKEN_TOGETHER
+            return
     if max(terms[_ANSWER_TOPICS], terms[_ANSWER_TEXT]) > met:
         topics, sums = members.answer_topics[m], members.answer_topic_sums[m]
         if _shared_topics(topics, sums, leads.topics[j], out):

@@ -78,6 +78,8 @@ _PLAIN = {
     Fact.ALIKE_ANSWERED: "与{you}常查看、领办的线索内容相近",
     Fact.ALIKE_MET_TEXT: "与{you}参与过的线索内容相近",
     Fact.ALIKE_MET: "与{you}参与过的线索相似",
+    Fact.ALIKE_OWN: "与{you}提出或领办过的线索内容相近",
+    Fact.TAKEN_TOGETHER: "与{you}参与过相同线索的委员也参与了此线索",
     Fact.OTHERS: "其他委员较多参与此类线索",
     Fact.OWN_ORGANIZATION: "线索属于{you}所在的组织",
     Fact.WANTED_CONTENT: "此类内容的线索较多有人领办",

@@ -17,12 +17,17 @@ from numpy.typing import NDArray
 MEMBER_TOPICS = 16
 LEAD_TOPICS = 8
 PLACES = 4
+OWN_TEXTS = 8
+CO_TAKEN = 64
 UNLIMITED = -1
+NO_LEAD = int(np.iinfo(np.int32).max)
+"""Pads a list of rows in ascending order."""
 
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]
+I8 = NDArray[np.int8]
 
 
 class MemberColumns(NamedTuple):
@@ -32,6 +37,10 @@ class MemberColumns(NamedTuple):
     vector: F32  # [n, d] embedding; score = inner product with a lead's
     text: F32  # [n, dt] expertise, L2-normalised or zero
     interest_text: F32  # [n, dt] decayed mean of the leads acted on, L2-normalised or zero
+    own_text: I8  # [n, 8, dt] of leads written or taken on, as codes: see features.own_texts
+    own_text_scale: F32  # [n, 8] text = code * scale; 0 padded
+    co_taken_leads: I32  # [n, 64] what goes with own leads: see recsvc.model.neighbours
+    co_taken_weights: F32  # [n, 64]
     topics: I32  # [n, 16] declared topics, -1 padded
     topic_weights: F32  # [n, 16]
     interest_topics: I32  # [n, 16] topics acted on, -1 padded
@@ -41,6 +50,7 @@ class MemberColumns(NamedTuple):
     longitude_rad: F32  # [n, 4]
     activity_latitude_rad: F32  # [n, 4] where the leads acted on gather, NaN padded
     activity_longitude_rad: F32  # [n, 4]
+    activity_share: F32  # [n, 4] how much of what was done lies there, 0 padded
     region: I32  # [n, 4, 4] province, city, county, town of each place, -1 unknown
     organization: I32  # [n] row of the organization tree, -1 none
     exposures: F32  # [n] pairs pushed or shown, decayed
@@ -65,6 +75,7 @@ class LeadColumns(NamedTuple):
 
     key: I64  # [n] stable_key(lead_id)
     author_key: I64  # [n] stable_key(author_id), 0 = no author
+    neighbour_row: I32  # [n] row in the bundle's neighbours, -1 when these say nothing of it
     vector: F32  # [n, d]
     text: F32  # [n, dt]
     topics: I32  # [n, 8]
@@ -106,6 +117,10 @@ _MEMBER_SPEC: dict[str, tuple[Any, tuple[int | str, ...], Any]] = {
     "vector": (np.float32, ("vector",), 0),
     "text": (np.float32, ("text",), 0),
     "interest_text": (np.float32, ("text",), 0),
+    "own_text": (np.int8, (OWN_TEXTS, "text"), 0),
+    "own_text_scale": (np.float32, (OWN_TEXTS,), 0),
+    "co_taken_leads": (np.int32, (CO_TAKEN,), NO_LEAD),
+    "co_taken_weights": (np.float32, (CO_TAKEN,), 0),
     "topics": (np.int32, (MEMBER_TOPICS,), -1),
     "topic_weights": (np.float32, (MEMBER_TOPICS,), 0),
     "interest_topics": (np.int32, (MEMBER_TOPICS,), -1),
@@ -115,6 +130,7 @@ _MEMBER_SPEC: dict[str, tuple[Any, tuple[int | str, ...], Any]] = {
     "longitude_rad": (np.float32, (PLACES,), np.nan),
     "activity_latitude_rad": (np.float32, (PLACES,), np.nan),
     "activity_longitude_rad": (np.float32, (PLACES,), np.nan),
+    "activity_share": (np.float32, (PLACES,), 0),
     "region": (np.int32, (PLACES, 4), -1),
     "organization": (np.int32, (), -1),
     "exposures": (np.float32, (), 0),
@@ -137,6 +153,7 @@ _MEMBER_SPEC: dict[str, tuple[Any, tuple[int | str, ...], Any]] = {
 _LEAD_SPEC: dict[str, tuple[Any, tuple[int | str, ...], Any]] = {
     "key": (np.int64, (), 0),
     "author_key": (np.int64, (), 0),
+    "neighbour_row": (np.int32, (), -1),
     "vector": (np.float32, ("vector",), 0),
     "text": (np.float32, ("text",), 0),
     "topics": (np.int32, (LEAD_TOPICS,), -1),

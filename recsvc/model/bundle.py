@@ -3,6 +3,7 @@
     <model>/manifest.json   format version, provenance, metrics, SHA-256 of every file and of itself
     <model>/members|leads/  columns, ids, records (as the store keeps them)
     <model>/history/        the training log, grouped
+    <model>/neighbours/     which leads go together
     <model>/features/       the frozen feature space
     <model>/embedding/      fold-in rule and content map
     <model>/ranker/         additive tables, calibration, term context
@@ -43,6 +44,7 @@ from recsvc.model.manifest import (
     read_manifest,
     write_manifest,
 )
+from recsvc.model.neighbours import Neighbours
 from recsvc.model.tables import TABLES_VERSION, Tables
 from recsvc.model.terms import TermContext
 
@@ -93,6 +95,7 @@ class Bundle:
     leads: LeadColumns
     lead_records: Records
     history: BaseHistory
+    neighbours: Neighbours
     fold_in: FoldIn
     content_map: ContentMap | None
     ranker: AdditiveModel
@@ -129,6 +132,7 @@ def write_bundle(bundle: Bundle, folder: Path) -> Manifest:
         extra = {"records": records.data, "record_offsets": records.offsets}
         _write(folder / part, {"ids": names, "id_offsets": starts} | extra)
     _write(folder / "history", bundle.history._asdict())
+    _write(folder / "neighbours", bundle.neighbours._asdict())
     _write(folder / "embedding", bundle.fold_in.to_arrays(), "fold_in.")
     if bundle.content_map is not None:
         _write(folder / "embedding", bundle.content_map.to_arrays(), "content_map.")
@@ -188,6 +192,7 @@ def _read(folder: Path, manifest: Manifest) -> Bundle:
         leads=_named(LeadColumns, leads),
         lead_records=Records(leads["records"], leads["record_offsets"]),
         history=_named(BaseHistory, _load(folder / "history")),
+        neighbours=_named(Neighbours, _load(folder / "neighbours")),
         fold_in=FoldIn.from_arrays(_select(embedding, "fold_in.")),
         content_map=ContentMap.from_arrays(content) if content else None,
         ranker=_named(AdditiveModel, _select(ranker, "model.")),

@@ -11,10 +11,14 @@ from numba import njit
 from numpy.typing import NDArray
 
 from features.location import haversine_km
-from recsvc.model.arrays import F32, I32, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, I8, I32, LeadColumns, MemberColumns
+from recsvc.model.neighbours import place_of
 from recsvc.model.one_sided_terms import of_lead, of_member
 from recsvc.model.terms import FEATURE_COUNT, TermContext
 from recsvc.model.topic_terms import place_by_topic, stated_by_topic
+
+DENSITY_KM = 1.0
+DENSITY_FLOOR = 1e-6
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
@@ -85,6 +89,57 @@ def nearest_place(lat: F32, lon: F32, lead_lat: float, lead_lon: float) -> int:
 
 
 @njit(cache=True)
+def _activity(
+    lat: F32, lon: F32, share: F32, lead_lat: float, lead_lon: float
+) -> tuple[float, float]:
+    """log(1 + km) from the nearest place of activity, and log of how much goes on around a lead.
+
+    What goes on at a place counts the less the farther it is: 1 / (1 + (km / DENSITY_KM)²). NaN for
+    a member without such places.
+    """
+    best, around = np.inf, 0.0
+    for i in range(len(lat)):
+        if np.isnan(lat[i]):
+            break
+        km = haversine_km(lat[i], lon[i], lead_lat, lead_lon)
+        best = min(best, km)
+        around += share[i] / (1.0 + km * km / (DENSITY_KM * DENSITY_KM))
+    if best == np.inf:
+        return np.nan, np.nan
+    return np.log1p(best), np.log(around + DENSITY_FLOOR)
+
+
+@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
+def _coded_dot(codes: I8, text: F32) -> float:
+    total = np.float32(0.0)
+    for i in range(len(text)):
+        total += np.float32(codes[i]) * text[i]
+    return float(total)
+
+
+@njit(cache=True)
+def _nearest_own(codes: I8, scales: F32, text: F32) -> float:
+    """Cosine of a lead's text with the nearest of a member's own; NaN for a member without."""
+    best = np.nan
+    for i in range(len(scales)):
+        if scales[i] == 0.0:
+            break
+        near = scales[i] * _coded_dot(codes[i], text)
+        if i == 0 or near > best:
+            best = near
+    return best
+
+
+@njit(cache=True)
+def _co_taken(leads: I32, weights: F32, row: int) -> float:
+    """How much a lead goes with those a member took; NaN when one side has nothing to compare."""
+    if row < 0 or weights[0] == 0.0:
+        return np.nan
+    at = place_of(leads, row)
+    return float(weights[at]) if at >= 0 else 0.0
+
+
+@njit(cache=True)
 def _shared_levels(member_region: I32, lead_region: I32) -> float:
     """Levels (province … town) the lead shares with the member's best place; NaN unknown."""
     if lead_region[0] < 0:
@@ -144,19 +199,18 @@ def pair_features(
             leads.topic_weights[j],
         )
         row[5] = _sector_topics(members.sector[m], leads.topics[j], context.sector_topics)
-        row[6] = row[7] = np.nan
+        row[6] = row[7] = row[27] = np.nan
         if not np.isnan(leads.latitude_rad[j]):
             at = leads.latitude_rad[j], leads.longitude_rad[j]
             row[6] = np.log1p(
                 nearest_place_km(members.latitude_rad[m], members.longitude_rad[m], at[0], at[1])
             )
-            row[7] = np.log1p(
-                nearest_place_km(
-                    members.activity_latitude_rad[m],
-                    members.activity_longitude_rad[m],
-                    at[0],
-                    at[1],
-                )
+            row[7], row[27] = _activity(
+                members.activity_latitude_rad[m],
+                members.activity_longitude_rad[m],
+                members.activity_share[m],
+                at[0],
+                at[1],
             )
         row[8] = _shared_levels(members.region[m], leads.region[j])
         row[9] = np.nan
@@ -181,5 +235,9 @@ def pair_features(
             members.topics[m],
             leads.topics[j],
             leads.topic_weights[j],
+        )
+        row[25] = _nearest_own(members.own_text[m], members.own_text_scale[m], leads.text[j])
+        row[26] = _co_taken(
+            members.co_taken_leads[m], members.co_taken_weights[m], leads.neighbour_row[j]
         )
     return out

@@ -53,6 +53,9 @@ FEATURES: tuple[Feature, ...] = (
     Feature("topic_moment", "APPEAL", True, 1, True),
     Feature("place_by_topic", "PLACE", True, 1, True),
     Feature("stated_by_topic", "EXPERTISE", True, 1, True),
+    Feature("own_text", "INTEREST", True, 1),
+    Feature("co_taken", "INTEREST", True, 1),
+    Feature("activity_density", "PLACE", True, 1),
 )
 FEATURE_COUNT = len(FEATURES)
 FEATURE_NAMES = tuple(f.name for f in FEATURES)
