@@ -51,7 +51,8 @@ def test_members_do_not_share_places() -> None:
     np.testing.assert_array_equal(np.isfinite(found).sum(axis=1), [1, 0, 2])
     np.testing.assert_array_equal(found[2, :2], latitude[[1, 0]])
     np.testing.assert_array_equal(np.isfinite(found), np.isfinite(east))
-    np.testing.assert_allclose(share[:, :3], [[1, 0, 0], [0, 0, 0], [2 / 3, 1 / 3, 0]], atol=1e-6)
+    wanted = np.array([[1, 0, 0], [0, 0, 0], [2 / 3, 1 / 3, 0]], np.float32)
+    np.testing.assert_allclose(share[:, :3], wanted, atol=1e-6)
 
 
 def slow_places(

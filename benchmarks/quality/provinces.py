@@ -53,9 +53,10 @@ class ProvinceTask:
 
 def _task(province: Province, folder: Path, seed: int) -> Task:
     data = read_dataset(folder)
-    asked = np.arange(len(province.members), dtype=np.int32)
-    order = np.argsort(id_hashes(province.member_ids, seed))
-    asked = np.sort(asked[order[:MOST_ASKED]])
+    # Who has left gets no list, from the oracle neither: nobody is to be pushed anything then.
+    active = np.flatnonzero([member.active for member in data.members]).astype(np.int32)
+    order = np.argsort(id_hashes(province.member_ids, seed)[active])
+    asked = np.sort(active[order[:MOST_ASKED]])
     candidates = province.new_rows.astype(np.int32)
     gains = _chances(province, asked, candidates, noise=True)
     forbidden = sparse.lil_matrix((len(asked), len(data.leads)), dtype=np.float32)

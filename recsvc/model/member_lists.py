@@ -107,7 +107,8 @@ def lists_by_text(
     text = members.text * np.float32(tables.expertise_text)
     text += members.interest_text * np.float32(tables.interest_text)
     text += members.answer_text * np.float32(tables.answer_text)
-    if (_sample(text, seed) @ _sample(leads.text, seed)[:_FEW].T).std() < LEAST_TEXT:
+    said = _sample(text, seed) @ _sample(leads.text, seed)[:_FEW].T
+    if said.size == 0 or said.std() < LEAST_TEXT:
         text = np.zeros_like(text)
     nothing = np.zeros(text.shape[1], np.float32)
     return build_member_lists(text, nothing, leads.text, members.organization, seed)
