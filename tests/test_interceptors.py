@@ -90,7 +90,7 @@ async def test_each_method_is_for_the_roles_that_the_contract_names(
 
 async def test_every_method_of_the_contract_has_roles() -> None:
     assert all(method_roles().values())
-    assert len(method_roles()) == 40
+    assert len(method_roles()) == 42
 
 
 @pytest.mark.parametrize(

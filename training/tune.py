@@ -51,7 +51,6 @@ SEARCHED: tuple[Range, ...] = (
     Range("interest_half_life_days", 14.0, 1_000.0, "log", needs="times"),
     Range("answers.willingness_deviation", 0.5, 8.0, "log", needs="exposures"),
     Range("answers.appeal_deviation", 0.5, 4.0, "log", needs="exposures"),
-    Range("answers.content_ridge", 0.5, 50.0, "log", needs="exposures"),
     Range("examples.negatives_per_member", 20, 120, "whole"),
     Range("ranker.boost.learning_rate", 0.02, 0.3, "log"),
     Range("ranker.boost.most_leaves", 2, 12, "whole"),
