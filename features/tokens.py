@@ -160,7 +160,7 @@ def scan_text(points, start, stop, letters, classes, ngram_min, ngram_max, hashe
     uint8[65536]; hashes uint64, begins and ends int64 need room for
     (stop - start) * (2 + ngram_max - ngram_min) tokens. Words come out when they hold a letter, a
     digit or a Han character; one as short as an n-gram thus counts twice, which tells it from
-    characters that only stand side by side (cppcc_proposals, the nearest text: MRR .160, .178).
+    characters that only stand side by side (proposals by their nearest text: MRR .160, .178).
     """
     count = 0
     state = WORD_SEED

@@ -28,8 +28,9 @@ class CandidateConfig:
     Leads, each step looking closer (see `lead_scan`): `list_rows` of `probes` lists, of which
     `list_kept` are compared with `block_kept` out of the `block_rows` of the best blocks; `ranked`
     go on to the ranker. Up to `all_below` eligible leads all are ranked, up to `close_below` all
-    are compared. Leads that are new: `per_source` from each source. Looking less deep costs up to a
-    tenth of the recall where embeddings carry the list (`recsvc tune index`).
+    are compared, and all ranked where the caller restricts the list. Leads that are new:
+    `per_source` from each source. Looking less deep costs up to a tenth of the recall where
+    embeddings carry the list (`recsvc tune index`).
     """
 
     per_source: int = 200

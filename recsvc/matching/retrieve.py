@@ -66,7 +66,8 @@ def lead_candidates(
             found.append(_tail_candidates(snapshot, member_row, part, now_us, depth, config))
             continue
         eligible = int((part == Verdict.KEPT).sum())
-        if eligible <= max(config.all_below, 2 * depth):
+        # Who names few leads wants them in the ranker's very order: all of them are ranked.
+        if eligible <= max(config.close_below, 2 * depth):
             found.append(np.flatnonzero(part == Verdict.KEPT))
         else:
             scope = _scope_of(snapshot, part, now_us)
