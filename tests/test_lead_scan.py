@@ -69,7 +69,7 @@ def test_the_scan_and_the_ranker_agree_about_leads() -> None:
         known = known_of(
             bundle.ranker, bundle.context, tables, members, member, rows, blocks.topic_count
         )
-        base, _ = group_terms(tables, known, members, member, blocks, scope)
+        base, _, _ = group_terms(tables, known, members, member, blocks, scope)
         values = row_values(tables, known, row_views(rows), scope, base, slots)
         add_embeddings(tables, known, rows, rows.list_at[slots], values)
         world = snapshot.scan_world(members)

@@ -41,7 +41,7 @@ class CandidateConfig:
     list_kept: int = 192
     block_rows: int = 1024
     block_kept: int = 128
-    ranked: int = 48
+    ranked: int = 64
 
 
 def lead_query(model: AdditiveModel, members: MemberColumns, row: int) -> F32:

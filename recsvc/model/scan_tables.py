@@ -9,12 +9,14 @@ import numpy as np
 from recsvc.model.additive import AdditiveModel, table_value
 from recsvc.model.arrays import F32
 from recsvc.model.terms import INDEX
+from recsvc.model.topic_terms import MEAN_LOG_KM
 
 _DISTANCE = INDEX["distance_log_km"]
 _ACTIVITY = INDEX["activity_log_km"]
 _LEVELS = INDEX["shared_region_levels"]
 _ORGANIZATION = INDEX["same_organization"]
 _EMBEDDING = INDEX["embedding"]
+_SLOPES = ("expertise_text", "interest_text", "answer_text", "place_by_topic", "stated_by_topic")
 STEPS = 16
 """Entries of the distance tables for each square root of a kilometre."""
 
@@ -33,9 +35,12 @@ class ScanTables(NamedTuple):
     embedding_from: float
     embedding_per: float  # entries a unit
     embedding_above: float  # what a unit above the last knot adds
+    away: F32  # [529] log-km from MEAN_LOG_KM; last: 0, not known
     expertise_text: float  # slopes of the three text terms
     interest_text: float
     answer_text: float
+    place_by_topic: float  # slopes of the terms that depend on a lead's topics and the distance
+    stated_by_topic: float
 
 
 def table_slope(model: AdditiveModel, feature: str) -> float:
@@ -56,11 +61,12 @@ def scan_tables(model: AdditiveModel) -> ScanTables:
         for entry, km in enumerate(kilometres):
             tables[at, entry] = table_value(model, feature, np.log1p(km))
         tables[at, ENTRIES] = table_value(model, feature, np.nan)
-    slopes = (table_slope(model, f"{kind}_text") for kind in ("expertise", "interest", "answer"))
+    slopes = (table_slope(model, feature) for feature in _SLOPES)
+    away = np.append(np.log1p(kilometres) - MEAN_LOG_KM, 0.0).astype(np.float32)
     levels = [table_value(model, _LEVELS, x) for x in (0.0, 1.0, 2.0, 3.0, 4.0, np.nan)]
     same = [table_value(model, _ORGANIZATION, x) for x in (0.0, 1.0, np.nan)]
     places = (tables[0], tables[1], np.array(levels, np.float32), np.array(same, np.float32))
-    return ScanTables(*places, *_embedding(model), *slopes)
+    return ScanTables(*places, *_embedding(model), away, *slopes)
 
 
 def _embedding(model: AdditiveModel) -> tuple[F32, float, float, float]:

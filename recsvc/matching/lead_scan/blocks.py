@@ -8,7 +8,7 @@ from numba import njit
 from recsvc.matching.lead_scan.best import least_of_best
 from recsvc.matching.lead_scan.member import Known
 from recsvc.matching.lead_scan.scope import Depth, Scope
-from recsvc.matching.lead_scan.terms import near_term
+from recsvc.matching.lead_scan.terms import near_term, near_terms
 from recsvc.model.arrays import F32, I32, MemberColumns
 from recsvc.model.blocks import LeadBlocks
 from recsvc.model.scan_tables import ScanTables
@@ -22,17 +22,19 @@ def group_terms(
     m: int,
     blocks: LeadBlocks,
     scope: Scope,
-) -> tuple[F32, F32]:
+) -> tuple[F32, F32, F32]:
     """Of each group that may be seen: terms of region and organization, and with the distance.
 
-    `about` is -inf for the others. Arrays are taken out of their tuples before the loop: a compiled
-    call that passes a tuple on counts a reference to each of its arrays.
+    The last is the log-km from home as `ScanTables.away` counts it. `about` is -inf for the others.
+    Arrays are taken out of their tuples before the loop: a compiled call that passes a tuple on
+    counts a reference to each of its arrays.
     """
     region, organization, place = blocks.group_region, blocks.group_organization, members.region[m]
     own, visible, radius = members.organization[m], scope.visible, blocks.group_radius_km
     levels, same, points = tables.levels, tables.organization, blocks.group_place_km
     base = np.zeros(len(organization), np.float32)
     about = np.full(len(organization), -np.inf, np.float32)
+    away = np.zeros(len(organization), np.float32)
     for g in range(len(organization)):
         if not visible[organization[g]]:
             continue
@@ -46,22 +48,24 @@ def group_terms(
             best = max(best, level)
         base[g] = levels[best]
         base[g] += same[-1 if own < 0 or organization[g] < 0 else int(own == organization[g])]
-        about[g] = base[g] + near_term(
-            tables.home, known.home_km, known.home_count, points[g], radius[g]
+        home, away[g] = near_terms(
+            tables.home, tables.away, known.home_km, known.home_count, points[g], radius[g]
         )
+        about[g] = base[g] + home
         about[g] += near_term(
             tables.activity, known.activity_km, known.activity_count, points[g], radius[g]
         )
-    return base, about
+    return base, about, away
 
 
 @njit(cache=True)
-def block_promises(known: Known, blocks: LeadBlocks, scope: Scope, about: F32) -> F32:
+def block_promises(known: Known, blocks: LeadBlocks, scope: Scope, about: F32, away: F32) -> F32:
     """What a lead of each block (float32[b]) may be worth, by its group's place; -inf: not to see.
 
-    Two additions a block: there are thousands, so nothing else is asked of it.
+    Three additions a block: there are thousands, so nothing else is asked of it.
     """
     worth, topic_of, terms = scope.block_worth, blocks.block_topic, known.topic
+    slope = known.topic_away
     start = blocks.group_start
     promise = np.empty(len(worth), np.float32)
     for g in range(len(about)):
@@ -69,7 +73,7 @@ def block_promises(known: Known, blocks: LeadBlocks, scope: Scope, about: F32) -
             promise[start[g] : start[g + 1]] = -np.inf
         else:
             for b in range(start[g], start[g + 1]):
-                promise[b] = about[g] + terms[topic_of[b]] + worth[b]
+                promise[b] = about[g] + terms[topic_of[b]] + worth[b] + slope[topic_of[b]] * away[g]
     return promise
 
 
@@ -82,6 +86,7 @@ def by_blocks(
     depth: Depth,
     base: F32,
     about: F32,
+    away: F32,
     promise: F32,
 ) -> I32:
     """Open slots of the best blocks that may be seen."""
@@ -103,7 +108,7 @@ def by_blocks(
     found = _keep(values, sizes, block, group, depth.coarse_rows)
     values, sizes = values[:found], sizes[:found]
     if sizes.sum() > depth.block_rows:
-        _place_blocks(tables, known, blocks, base, about, block, group, values)
+        _place_blocks(tables, known, blocks, base, about, away, block, group, values)
         found = _keep(values, sizes, block, group, depth.block_rows)
     return _open_slots(block[:found], start, scope)
 
@@ -132,6 +137,7 @@ def _place_blocks(
     blocks: LeadBlocks,
     base: F32,
     about: F32,
+    away: F32,
     block: I32,
     group: I32,
     values: F32,
@@ -144,11 +150,13 @@ def _place_blocks(
         known.activity_km,
         known.activity_count,
     )
-    home_table, active_table = tables.home, tables.activity
+    home_table, active_table, log_km = tables.home, tables.activity, tables.away
+    slope, topic = known.topic_away, blocks.block_topic
     for i in range(len(values)):
         b, g = block[i], group[i]
         values[i] += base[g] - about[g]
-        values[i] += near_term(home_table, home, homes, points[b], radius[b])
+        near, far = near_terms(home_table, log_km, home, homes, points[b], radius[b])
+        values[i] += near + slope[topic[b]] * (far - away[g])
         values[i] += near_term(active_table, active, actives, points[b], radius[b])
 
 

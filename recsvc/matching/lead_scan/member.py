@@ -29,6 +29,8 @@ class Known(NamedTuple):
     topic: F32  # [topics + 1] terms of a lead of each topic alone
     topic_less: float  # term of a lead whose topics are none of the member's
     topic_more: F32  # [topics + 1] what a whole topic adds, but for the sector's
+    topic_stated: F32  # [topics + 1] what a whole topic adds for having been stated
+    topic_away: F32  # [topics + 1] the same for each unit of log-km
     sector: F32  # [topics + 1] the sector's term
     text: F32  # [2 TEXT_BYTES] weights of the text's half-byte codes
     text_middle: float  # what the codes of zeros make
@@ -70,12 +72,15 @@ def known_of(
         if not of_sector:
             none = values[i, :1] * np.float32(0.0)  # NaN stays NaN: what is not known
             add_table_values(model, TOPIC_FEATURES[i], none, nothing)
+    stated, away = _by_topic(context, tables, members.topics[m], topic_count)
     home, homes = _places(members.latitude_rad[m], members.longitude_rad[m])
     active, actives = _places(members.activity_latitude_rad[m], members.activity_longitude_rad[m])
     return Known(
-        terms[0] + terms[1],
+        terms[0] + terms[1] + stated,
         float(nothing[0]),
         terms[0] - nothing[0],
+        stated,
+        away,
         terms[1],
         text,
         -8.0 * float(text.sum()),
@@ -86,6 +91,26 @@ def known_of(
         active,
         actives,
     )
+
+
+@njit(cache=True)
+def _by_topic(
+    context: TermContext, tables: ScanTables, stated: I32, topic_count: int
+) -> tuple[F32, F32]:
+    """What a lead of one topic gets for the member's stating it, and for each unit of log-km.
+
+    The two tables of `recsvc.model.topic_terms` as straight lines.
+    """
+    effects, place, known = context.topic_effects, tables.place_by_topic, tables.stated_by_topic
+    level, slope = np.zeros((2, topic_count + 1), np.float32)
+    count = min(topic_count, len(effects))
+    for t in range(count):
+        slope[t] = place * effects[t, 0]
+    for topic in stated:
+        if 0 <= topic < count:
+            level[topic] = known * effects[topic, 1]
+            slope[topic] = place * effects[topic, 0] + known * effects[topic, 2]
+    return level, slope
 
 
 @njit(cache=True)

@@ -7,7 +7,13 @@ from numba import njit
 
 from recsvc.matching.lead_scan.member import Known
 from recsvc.matching.lead_scan.scope import Scope
-from recsvc.matching.lead_scan.terms import code_dot, half_byte_dot, near_term, town_term
+from recsvc.matching.lead_scan.terms import (
+    code_dot,
+    half_byte_dot,
+    near_term,
+    near_terms,
+    town_term,
+)
 from recsvc.model.arrays import F32, I32
 from recsvc.model.scan_rows import (
     GROUP,
@@ -47,6 +53,7 @@ def row_values(
     homes, actives = known.home_count, known.activity_count
     home_table, active_table, text = tables.home, tables.activity, known.text
     less, more, sector = known.topic_less, known.topic_more, known.sector
+    stated, slope, away = known.topic_stated, known.topic_away, tables.away
     text_middle = known.text_middle
     none, unit = len(sector) - 1, np.float32(1.0 / WEIGHT_UNIT)
     out = np.empty(len(slots), np.float32)
@@ -54,18 +61,24 @@ def row_values(
         slot = slots[i]
         place = number[slot, PLACE : PLACE + 3]
         one, two = short[slot, TOPICS], short[slot, TOPICS + 1]
+        at_home, log_km = near_terms(home_table, away, home, homes, place, 0.0)
         topics = less + more[one] * short[slot, WEIGHTS] * unit + sector[one]
         if one == none:
             topics = less + more[none] + sector[none]
         elif two != none:
             topics += more[two] * short[slot, WEIGHTS + 1] * unit
             topics += max(sector[two] - sector[one], np.float32(0.0))
+            first = short[slot, WEIGHTS] / max(short[slot, WEIGHTS] + short[slot, WEIGHTS + 1], 1)
+            topics += (1.0 - first) * (stated[two] + slope[two] * log_km)
+            topics += first * (stated[one] + slope[one] * log_km)
+        else:
+            topics += stated[one] + slope[one] * log_km
         out[i] = (
             topics
             + base[whole[slot, GROUP]]
             + town_term(whole[slot, TOWN], towns, nearer)
             + worth[slot]
-            + near_term(home_table, home, homes, place, 0.0)
+            + at_home
             + near_term(active_table, active, actives, place, 0.0)
             + half_byte_dot(text, byte[slot, :TEXT_BYTES])
             + text_middle

@@ -21,12 +21,12 @@ def find_leads(world: World, m: int, scope: Scope, depth: Depth) -> I32:
     model, tables, members = world.model, world.tables, world.members
     blocks, rows = world.blocks, world.rows
     known = known_of(model, world.context, tables, members, m, rows, blocks.topic_count)
-    base, about = group_terms(tables, known, members, m, blocks, scope)
-    promise = block_promises(known, blocks, scope, about)
+    base, about, away = group_terms(tables, known, members, m, blocks, scope)
+    promise = block_promises(known, blocks, scope, about, away)
     list_term = list_terms(model, rows, members.vector[m])
     near = by_lists(tables, known, rows, list_term, promise, scope, depth)
     near = unmarked(blocks.row, world.mark, scope.tick, near)
-    far = by_blocks(tables, known, blocks, scope, depth, base, about, promise)
+    far = by_blocks(tables, known, blocks, scope, depth, base, about, away, promise)
     far = unmarked(blocks.row, world.mark, scope.tick, far)
     slots = np.concatenate((near, far))
     if len(slots) > depth.ranked:

@@ -16,8 +16,16 @@ _FOUR, _FOUR_BITS = np.int32(4), np.int32(15)
 @njit(cache=True, forceinline=True)
 def near_term(table: F32, places: F32, count: int, point: F32, less_km: float) -> float:
     """A distance term from the nearest place, between two entries of its table."""
+    return near_terms(table, table, places, count, point, less_km)[0]
+
+
+@njit(cache=True, forceinline=True)
+def near_terms(
+    table: F32, other: F32, places: F32, count: int, point: F32, less_km: float
+) -> tuple[float, float]:
+    """The same from two tables at once."""
     if count == 0 or np.isnan(point[0]):
-        return float(table[ENTRIES])
+        return float(table[ENTRIES]), float(other[ENTRIES])
     best = np.float32(np.inf)
     for i in range(count):
         x, y, z = places[i, 0] - point[0], places[i, 1] - point[1], places[i, 2] - point[2]
@@ -26,7 +34,8 @@ def near_term(table: F32, places: F32, count: int, point: F32, less_km: float) -
     steps = min(np.sqrt(km) * np.float32(STEPS), np.float32(ENTRIES - 2))
     entry = int(steps)
     share = steps - np.float32(entry)
-    return float(table[entry] + share * (table[entry + 1] - table[entry]))
+    value = table[entry] + share * (table[entry + 1] - table[entry])
+    return float(value), float(other[entry] + share * (other[entry + 1] - other[entry]))
 
 
 @njit(cache=True, forceinline=True)
