@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from recsvc.model.arrays import F32, I32, U8
 
+_SAMPLED_A_CENTRE = 32
+
 
 @dataclass(frozen=True)
 class IndexConfig:
@@ -80,6 +82,38 @@ class VectorIndex:
         _, found = self._index.search(query[None, :], k, params=parameters)
         rows: I32 = found[0].astype(np.int32)
         return rows[rows >= 0]
+
+
+def directions(vectors: F32, count: int, rng: np.random.Generator) -> F32:
+    """Centres (float32[<= count, d], length 1) of vectors (float32[n, d]), by spherical k-means.
+
+    Two rounds over a sample: lists need to be of like size more than to lie exactly right.
+    """
+    faiss.omp_set_num_threads(1)  # the same sums whatever the machine
+    chosen = rng.choice(len(vectors), min(len(vectors), _SAMPLED_A_CENTRE * count), replace=False)
+    sample = np.ascontiguousarray(vectors[chosen])
+    faiss.normalize_L2(sample)
+    if count >= len(sample):
+        return sample
+    found = faiss.Kmeans(
+        vectors.shape[1],
+        count,
+        niter=2,
+        spherical=True,
+        seed=int(rng.integers(1 << 30)),
+        min_points_per_centroid=1,
+        max_points_per_centroid=_SAMPLED_A_CENTRE,
+    )
+    found.train(sample)
+    return np.asarray(found.centroids, np.float32)
+
+
+def nearest(vectors: F32, centres: F32) -> NDArray[np.int64]:
+    """The centre (int64[n]) of the largest cosine: a row's own length does not matter for it."""
+    flat = faiss.IndexFlatIP(centres.shape[1])
+    flat.add(np.ascontiguousarray(centres))
+    found: NDArray[np.int64] = flat.search(np.ascontiguousarray(vectors), 1)[1][:, 0]
+    return found
 
 
 def exact_search(vectors: F32, query: F32, k: int, rows: NDArray[np.int64]) -> I32:

@@ -1,7 +1,8 @@
 """Embeddings by direction, in lists: the leads a member's own embedding points at.
 
 An inverted file (Jégou, Douze & Schmid 2011) by cosine, built in two steps so that a million rows
-take seconds: rows go to the nearest of a few centres, then to the nearest of that centre's own.
+take seconds: rows go to the nearest of a few centres, then to the nearest of that centre's own;
+faiss finds the centres and sorts the rows.
 Rows are kept as one byte a dimension, in the order of the lists: a probe reads memory forwards.
 """
 
@@ -14,9 +15,8 @@ from numpy.typing import NDArray
 
 from recsvc.model.arrays import F32, I32
 from recsvc.model.blocks import I8, one_byte_codes
+from recsvc.model.index import directions, nearest
 
-_SAMPLES_PER_CENTRE = 32
-_CHUNK = 16_384
 ROWS_PER_LIST = 128
 
 
@@ -64,7 +64,7 @@ def _labels(vectors: F32, wanted: int, rng: np.random.Generator) -> NDArray[np.i
     if len(vectors) == 0:
         return np.zeros(0, np.int64)
     coarse_count = max(1, round(np.sqrt(wanted)))
-    coarse = _nearest(vectors, _centres(vectors, coarse_count, rng))
+    coarse = nearest(vectors, directions(vectors, coarse_count, rng))
     label = np.zeros(len(vectors), np.int64)
     order = np.argsort(coarse, kind="stable")
     bounds = np.searchsorted(coarse[order], np.arange(coarse_count + 1))
@@ -73,29 +73,5 @@ def _labels(vectors: F32, wanted: int, rng: np.random.Generator) -> NDArray[np.i
         if len(rows):
             own = vectors[rows]
             fine = max(1, round(wanted * len(rows) / len(vectors)))
-            label[rows] = at * (wanted + 1) + _nearest(own, _centres(own, fine, rng))
+            label[rows] = at * (wanted + 1) + nearest(own, directions(own, fine, rng))
     return label
-
-
-def _centres(vectors: F32, count: int, rng: np.random.Generator) -> F32:
-    """Directions (float32[<= count, d], length 1) by two rounds of spherical k-means."""
-    most = min(len(vectors), _SAMPLES_PER_CENTRE * count)
-    chosen = rng.choice(len(vectors), most, replace=False)
-    sample = vectors[chosen]
-    sample = sample / np.maximum(np.linalg.norm(sample, axis=1, keepdims=True), 1e-12)
-    centres: F32 = sample[:count]
-    for _ in range(2):
-        own = np.argmax(sample @ centres.T, axis=1)
-        order = np.argsort(own, kind="stable")
-        _, starts = np.unique(own[order], return_index=True)
-        sums: F32 = np.add.reduceat(sample[order], starts, axis=0)
-        centres = sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12)
-    return centres
-
-
-def _nearest(vectors: F32, centres: F32) -> NDArray[np.int64]:
-    """The centre (int64[n]) of the largest cosine: a row's own length does not matter for it."""
-    out = np.empty(len(vectors), np.int64)
-    for start in range(0, len(vectors), _CHUNK):
-        out[start : start + _CHUNK] = np.argmax(vectors[start : start + _CHUNK] @ centres.T, axis=1)
-    return out
