@@ -43,7 +43,7 @@ class MemberConfig:
     kept: int = 128
     probes: int = 64
     by_vector: int = 20
-    ranked: int = 32
+    ranked: int = 64
 
 
 def listed_members(
