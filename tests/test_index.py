@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from recsvc.model.arrays import F32, I32, U8
 from recsvc.model.index import IndexConfig, VectorIndex, exact_search
+from recsvc.model.lists import build_lists
 
 COUNT, WIDTH = 3_000, 8
 EXACT = IndexConfig()
@@ -98,3 +99,20 @@ def test_nothing_is_found_among_nothing() -> None:
     query = np.ones(WIDTH, np.float32)
     assert len(VectorIndex(empty, EXACT).search(query, 5, np.zeros(0, np.uint8))) == 0
     assert len(exact_search(VECTORS, query, 5, np.zeros(0, np.int64))) == 0
+
+
+@pytest.mark.parametrize("kind", ["zero", "same", "two", "few"])
+@pytest.mark.parametrize("width", [0, 1, 8])
+@pytest.mark.parametrize("count", [0, 1, 2, 129, 1_000])
+def test_any_vectors_can_be_sorted_into_lists(kind: str, width: int, count: int) -> None:
+    """Of no width, all alike or all zero, too: faiss would divide by zero and end the process."""
+    vectors = np.zeros((count, width), np.float32)
+    if kind == "same":
+        vectors[:] = 1.0
+    elif kind == "two":
+        vectors[::2, :1], vectors[1::2, :1] = 1.0, -1.0
+    elif kind == "few":
+        vectors[: count // 50 + 1] = 0.5
+    lists = build_lists(vectors, np.zeros(count, np.int32), seed=1)
+    assert lists.list_start[-1] == count
+    np.testing.assert_array_equal(np.sort(lists.row), np.arange(count))

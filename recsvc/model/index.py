@@ -93,6 +93,8 @@ def directions(vectors: F32, count: int, rng: np.random.Generator) -> F32:
     chosen = rng.choice(len(vectors), min(len(vectors), _SAMPLED_A_CENTRE * count), replace=False)
     sample = np.ascontiguousarray(vectors[chosen])
     faiss.normalize_L2(sample)
+    if count == 1 or not sample.any():  # nothing to tell apart; faiss divides by the width
+        return sample[:1]
     if count >= len(sample):
         return sample
     found = faiss.Kmeans(
