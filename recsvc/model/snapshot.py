@@ -27,7 +27,7 @@ from recsvc.model.assemble import fill_leads
 from recsvc.model.blocks import LeadBlocks, build_lead_blocks
 from recsvc.model.bundle import Bundle
 from recsvc.model.history import History
-from recsvc.model.index import IndexConfig, VectorIndex
+from recsvc.model.index import IndexConfig
 from recsvc.model.lead_rows import LeadRows, Marks
 from recsvc.model.lists import build_lists
 from recsvc.model.member_lists import MemberLists
@@ -85,11 +85,6 @@ class Snapshot:
         self._index_config = index or IndexConfig()
         self.candidate_keys: dict[tuple[str, ...], frozenset[int]] = {}  # of sets asked about
         self._worlds: list[tuple[MemberColumns, World]] = []
-
-    @cached_property
-    def lead_index(self) -> VectorIndex:
-        """Exact search over the base leads."""
-        return VectorIndex(lead_search_vectors(self.bundle.leads), self._index_config)
 
     @cached_property
     def blocks(self) -> LeadBlocks:

@@ -9,9 +9,9 @@ from recsvc.matching.lead_scan.best import least_of_best
 from recsvc.matching.lead_scan.member import Known
 from recsvc.matching.lead_scan.rows import add_embeddings
 from recsvc.matching.lead_scan.scope import Depth, Scope
-from recsvc.matching.lead_scan.terms import code_dot
 from recsvc.model.additive import AdditiveModel, add_table_values
 from recsvc.model.arrays import F32, I32
+from recsvc.model.codes import code_dot
 from recsvc.model.scan_rows import ScanRows
 from recsvc.model.scan_tables import ScanTables
 from recsvc.model.terms import INDEX

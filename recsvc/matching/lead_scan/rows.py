@@ -8,13 +8,13 @@ from numba import njit
 from recsvc.matching.lead_scan.member import Known
 from recsvc.matching.lead_scan.scope import Scope
 from recsvc.matching.lead_scan.terms import (
-    code_dot,
     half_byte_dot,
     near_term,
     near_terms,
     town_term,
 )
 from recsvc.model.arrays import F32, I32
+from recsvc.model.codes import code_dot
 from recsvc.model.scan_rows import (
     GROUP,
     PLACE,

@@ -6,7 +6,6 @@ import numpy as np
 from numba import njit
 
 from recsvc.model.arrays import F32, I32, U8
-from recsvc.model.blocks import I8
 from recsvc.model.scan_tables import ENTRIES, STEPS
 
 # Of 32 bits: numba would widen plain numbers to 64, and half as many fit a vector instruction.
@@ -45,14 +44,6 @@ def town_term(town: int, towns: I32, nearer: float) -> float:
     for i in range(len(towns)):
         shared |= towns[i] == town
     return nearer if shared and town >= 0 else 0.0
-
-
-@njit(cache=True, forceinline=True, fastmath={"contract", "reassoc", "nsz"})
-def code_dot(weights: F32, codes: I8) -> float:
-    total = np.float32(0.0)
-    for d in range(len(codes)):
-        total += weights[d] * np.float32(codes[d])
-    return float(total)
 
 
 @njit(cache=True, forceinline=True, fastmath={"contract", "reassoc", "nsz"})

@@ -8,7 +8,7 @@ from numba import njit
 from recsvc.matching.member_scan.most import at_least
 from recsvc.matching.member_scan.scope import Scope
 from recsvc.model.arrays import F32, I32
-from recsvc.model.blocks import I8
+from recsvc.model.codes import code_dot
 from recsvc.model.member_lists import MemberLists
 
 
@@ -55,15 +55,6 @@ def _offered(rows: I32, scope: Scope) -> I32:
             out[count] = row
             count += 1
     return out[:count]
-
-
-@njit(cache=True, forceinline=True, fastmath={"contract", "reassoc", "nsz"})
-def code_dot(weights: F32, codes: I8) -> float:
-    """Inner product with one byte a dimension."""
-    total = np.float32(0.0)
-    for d in range(len(codes)):
-        total += weights[d] * np.float32(codes[d])
-    return float(total)
 
 
 @njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
