@@ -9,11 +9,15 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 
 _SVD_ITERATIONS = 3
+_SOFTENING = 0.2
 
 
 def fit_components(rows: sparse.csr_matrix, dimensions: int, seed: int) -> NDArray[np.float32]:
-    """float32 [V, d]: right singular vectors of `rows`, by seeded randomised SVD.
+    """float32 [V, d]: right singular vectors of `rows`, by seeded randomised SVD, softened.
 
+    What all texts have in common fills the first directions and says little of who knows what: a
+    direction counts (its singular value) ** -0.2 of what it would (all-but-the-top, Mu and
+    Viswanath 2018, cuts the first ones off). Who of 299 wrote a proposal: MRR .178 without, .183.
     d is `dimensions`, or less when the matrix has less to give, but at least 1.
     """
     possible = min(dimensions, rows.shape[0] - 1, rows.shape[1] - 1)
@@ -24,8 +28,9 @@ def fit_components(rows: sparse.csr_matrix, dimensions: int, seed: int) -> NDArr
 
     # One thread: a sum split over threads has another last bit each time.
     with threadpool_limits(limits=1):
-        _, _, right = randomized_svd(rows, possible, n_iter=_SVD_ITERATIONS, random_state=seed)
-    return np.ascontiguousarray(right.T, np.float32)
+        _, values, right = randomized_svd(rows, possible, n_iter=_SVD_ITERATIONS, random_state=seed)
+    scales = np.maximum(values / values[0], 1e-6) ** -_SOFTENING
+    return np.ascontiguousarray(right.T * scales, np.float32)
 
 
 def project(rows: sparse.csr_matrix, components: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -34,7 +39,7 @@ def project(rows: sparse.csr_matrix, components: NDArray[np.float32]) -> NDArray
     return out
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def _project(starts, indices, values, components):  # type: ignore[no-untyped-def]
     n = len(starts) - 1
     width = components.shape[1]

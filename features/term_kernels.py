@@ -49,7 +49,7 @@ def _scan(  # type: ignore[no-untyped-def]
     return words, words + topics
 
 
-@numba.njit(cache=True)
+@numba.njit(cache=True, nogil=True)
 def term_rows(  # type: ignore[no-untyped-def]
     points,
     bounds,

@@ -119,7 +119,7 @@ def test_a_vector_counts_only_for_the_model_it_was_computed_with(snapshot: Snaps
     apply_batch(snapshot, batch_of(changes))
     tail = snapshot.leads.tail
     np.testing.assert_array_equal(tail.vector[0], np.full(7, 0.25))
-    np.testing.assert_array_equal(tail.vector[1], snapshot.lead_vectors([other])[0])
+    np.testing.assert_array_equal(tail.vector[1], snapshot.read_leads([other]).vectors[0])
 
 
 def test_a_learned_vector_survives_an_edit_and_a_guessed_one_follows_it(
@@ -136,7 +136,7 @@ def test_a_learned_vector_survives_an_edit_and_a_guessed_one_follows_it(
     rewritten = replace(NEW_LEAD, title="养老院助餐", body="护理")
     apply_steps(snapshot, rewritten)
     leads, local = snapshot.leads.locate(snapshot.leads.row("new"))
-    np.testing.assert_allclose(leads.vector[local], snapshot.lead_vectors([rewritten])[0])
+    np.testing.assert_allclose(leads.vector[local], snapshot.read_leads([rewritten]).vectors[0])
 
 
 def test_what_a_deleted_member_still_does_counts_when_they_are_back(

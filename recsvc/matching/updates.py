@@ -6,7 +6,7 @@ start, once in the stream), and a record equal to the bundle's changes nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TypeVar
 
@@ -16,8 +16,9 @@ from features.entities import Conflict, Lead, Member, Organization
 from recsvc.matching.claims import fill_capacity, set_holders
 from recsvc.matching.event_updates import add_events, add_waiting, refold
 from recsvc.model.answers import content_appeal
-from recsvc.model.arrays import F32, I32, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, LeadColumns, MemberColumns
 from recsvc.model.assemble import fill_lead_states, fill_leads, fill_members
+from recsvc.model.lead_readings import LeadReading
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
 from recsvc.store.claims import decode_holders
@@ -162,34 +163,44 @@ def _put_leads(snapshot: Snapshot, found: dict[str, tuple[bytes, F32 | None]]) -
     if not moving:
         return
     new = [lead.lead_id for lead in moving if table.row(lead.lead_id) < 0]
-    rows = [table.move_to_tail(lead.lead_id, changed[lead.lead_id]) for lead in moving]
-    local_rows = np.array(rows, np.int32) - table.base_count
-    features = snapshot.bundle.space.leads(moving)
-    fill_leads(table.tail, local_rows, moving, features, snapshot.organizations)
-    appeal = content_appeal(features.text, snapshot.bundle.context)
-    table.tail.content_appeal[local_rows] = appeal
+    for lead in moving:
+        table.move_to_tail(lead.lead_id, changed[lead.lead_id])
+    given = {i: vector for i, (_, vector) in found.items()}
+    for leads, reading in _readings(snapshot, moving, given):
+        _fill_tail(snapshot, leads, reading, given)
     for lead in moving:
         fill_capacity(snapshot, lead)
-    _fill_vectors(snapshot, local_rows, moving, found)
     add_waiting(snapshot, RecordKind.LEAD, new)
 
 
-def _fill_vectors(
+def _readings(
+    snapshot: Snapshot, leads: list[Lead], given: Mapping[str, F32 | None]
+) -> Iterator[tuple[list[Lead], LeadReading]]:
+    """What this worker read of the leads when it accepted them; the others are read now."""
+    taken = snapshot.readings.take(leads)
+    if taken is not None:
+        kept, reading, leads = taken
+        yield kept, reading
+    vectors = [v for lead in leads if (v := given[lead.lead_id]) is not None]
+    if leads and len(vectors) == len(leads):
+        yield leads, LeadReading(snapshot.bundle.space.leads(leads), np.stack(vectors))
+    elif leads:
+        yield leads, snapshot.read_leads(leads)
+
+
+def _fill_tail(
     snapshot: Snapshot,
-    rows: I32,
     leads: Sequence[Lead],
-    found: dict[str, tuple[bytes, F32 | None]],
+    reading: LeadReading,
+    given: Mapping[str, F32 | None],
 ) -> None:
-    """Vectors (of tail rows int32[n]) from the writer, or else from the content."""
-    content = []
-    for row, lead in zip(rows.tolist(), leads, strict=True):
-        vector = found[lead.lead_id][1]
+    """Writes leads that are in the tail; `given` are vectors that another worker made of them."""
+    table, features = snapshot.leads, reading.features
+    rows = np.array([table.row(lead.lead_id) for lead in leads], np.int32) - table.base_count
+    fill_leads(table.tail, rows, leads, features, snapshot.organizations)
+    table.tail.content_appeal[rows] = content_appeal(features.text, snapshot.bundle.context)
+    for at, lead in enumerate(leads):
         if snapshot.is_trained(lead.lead_id):
-            continue
-        if vector is None:
-            content.append((row, lead))
-        else:
-            snapshot.leads.tail.vector[row] = vector
-    computed = snapshot.lead_vectors([lead for _, lead in content])
-    for (row, _), vector in zip(content, computed, strict=True):
-        snapshot.leads.tail.vector[row] = vector
+            continue  # training learned its vector
+        vector = given[lead.lead_id]
+        table.tail.vector[rows[at]] = reading.vectors[at] if vector is None else vector

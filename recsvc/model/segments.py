@@ -38,7 +38,6 @@ class Table(Generic[Columns]):
         self._record = record
         self._grow: Callable[[int], Columns] = grow
         self._storage: Columns = grow(0)
-        self._nobody: Columns = grow(1)
         self.tail_count = 0
         self._tail: Columns = self._view()
         self._tail_ids: list[str] = []
@@ -151,11 +150,10 @@ class Table(Generic[Columns]):
         """
         row = self.last_row(identifier)
         if row < self.base_count:
-            source, source_row = (self.base, row) if row >= 0 else (self._nobody, 0)
             local = self._append(identifier, self.record(row) if row >= 0 else b"")
-            for column, values in zip(_arrays(self._storage), _arrays(source), strict=True):
-                column[local] = values[source_row]
-            if row >= 0:
+            if row >= 0:  # what never was here starts as rows are when they are made
+                for column, values in zip(_arrays(self._storage), _arrays(self.base), strict=True):
+                    column[local] = values[row]
                 self.base.alive[row] = 0
                 self._touched.add(row)
             row = self.base_count + local

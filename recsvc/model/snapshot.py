@@ -83,6 +83,7 @@ class Snapshot:
         self._trained_leads = bundle.leads.events > 0
         self.revision = Revision.parse(bundle.manifest.revision)
         self._index_config = index or IndexConfig()
+        self.readings = KeptReadings()
         self.candidate_keys: dict[tuple[str, ...], frozenset[int]] = {}  # of sets asked about
         self._worlds: list[tuple[MemberColumns, World]] = []
 
@@ -189,12 +190,9 @@ class Snapshot:
         row = self.bundle.lead_ids.get(lead_id)
         return row >= 0 and bool(self._trained_leads[row])
 
-    def lead_vectors(self, leads: Sequence[Lead]) -> F32:
-        """Embeddings (float32[n, d]) of leads nobody has touched, from their content."""
-        width = self.bundle.widths.vector
-        if self.bundle.content_map is None or not leads:
-            return np.zeros((len(leads), width), np.float32)
-        return self.bundle.content_map.vectors(self.bundle.space.content(leads))
+    def read_leads(self, leads: Sequence[Lead]) -> LeadReading:
+        """Features and embeddings of leads nobody has touched; from any thread."""
+        return read_leads(self.bundle, leads)
 
     def draft_table(self, lead: Lead) -> Table[LeadColumns]:
         """A lead that is not stored, as a table of one row.
@@ -205,9 +203,9 @@ class Snapshot:
         if self.organizations.find(lead.organization_id) < 0:
             lead = replace(lead, organization_id="")
         columns = empty_leads(1, widths)
-        features = self.bundle.space.leads([lead])
+        features, vectors = self.read_leads([lead])
         fill_leads(columns, np.zeros(1, np.int32), [lead], features, self.organizations)
-        columns.vector[:] = self.lead_vectors([lead])
+        columns.vector[:] = vectors
         columns.content_appeal[:] = content_appeal(columns.text, self.bundle.context)
         return Table(
             columns, Vocabulary(["draft"]), lambda _: b"", lambda n: empty_leads(n, widths)

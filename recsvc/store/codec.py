@@ -166,16 +166,25 @@ def decode_event(data: bytes) -> Event:
 
 def _open(content_type: type, data: bytes) -> _Envelope[Any]:
     try:
-        schema = _HEAD.decode(data).v
-        if schema > SCHEMA_VERSION:
-            raise CodecError(
-                f"a record was written with schema {schema}, this version reads up to "
-                f"{SCHEMA_VERSION}: upgrade recsvc"
-            )
         envelope: _Envelope[Any] = _ENVELOPES[content_type].decode(data)
     except msgspec.MsgspecError as error:
+        _check_schema(data)  # which may be why
         raise CodecError(f"unreadable {content_type.__name__} record: {error}") from error
+    if envelope.v > SCHEMA_VERSION:
+        _check_schema(data)
     return envelope
+
+
+def _check_schema(data: bytes) -> None:
+    try:
+        schema = _HEAD.decode(data).v
+    except msgspec.MsgspecError:
+        return
+    if schema > SCHEMA_VERSION:
+        raise CodecError(
+            f"a record was written with schema {schema}, this version reads up to "
+            f"{SCHEMA_VERSION}: upgrade recsvc"
+        )
 
 
 def _canonical(content: Entity | Event) -> bytes:

@@ -16,7 +16,7 @@ from recsvc.convert.events import row_error
 from recsvc.errors import InvalidNameError, MissingFieldError, ServiceError, UnknownMemberError
 from recsvc.serving.arrivals import Arrivals
 from recsvc.serving.interceptors import current_call
-from recsvc.serving.servicers.checks import check_tree, member_of, vectors_of
+from recsvc.serving.servicers.checks import check_tree, kept_vectors, member_of, read_new
 from recsvc.serving.servicers.kinds import Kind
 from recsvc.serving.servicers.shared import Service, known_ids, live_view
 from recsvc.serving.worker import TenantWorker
@@ -89,7 +89,9 @@ class _Import(Generic[E, M]):
         if not entities:
             return
         arrived = await self._note_arrivals(entities)
-        vectors = await asyncio.to_thread(vectors_of, live_view(self.worker), entities)
+        view = live_view(self.worker)
+        reading = await asyncio.to_thread(read_new, view, entities)
+        vectors = kept_vectors(view, entities, reading)
         await self.landed()
         # The store writes these rows while the next ones are read and looked at.
         self.landing = asyncio.create_task(self._put(entities, vectors, arrived))

@@ -25,7 +25,7 @@ from recsvc.errors import (
     OrganizationInUseError,
     UnknownMemberError,
 )
-from recsvc.serving.servicers.checks import check_tree, vectors_of
+from recsvc.serving.servicers.checks import check_tree, kept_vectors, read_new
 from recsvc.serving.servicers.kinds import CONFLICTS, ORGANIZATIONS, Kind
 from recsvc.serving.servicers.shared import Context, Service, known_ids, live_view
 from recsvc.serving.worker import TenantWorker
@@ -181,7 +181,8 @@ class CatalogWrites:
     async def _write(self, worker: TenantWorker, new: E, base: E | None, expected: str) -> Revision:
         if new == base and expected != DELETED:
             return await worker.store.put(worker.tenant, [new])  # as it is stored: no new change
-        vectors = vectors_of(worker.live, [new])
+        view = worker.live
+        vectors = kept_vectors(view, [new], read_new(view, [new]))
         arrivals = self._service.arrivals.get(worker.tenant)
         if not isinstance(new, Lead) or arrivals is None:
             return await worker.store.replace(worker.tenant, new, expected, vectors)
