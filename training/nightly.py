@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from features.entities import EventKind
 from features.events import EventLog
 from features.interest import event_weights
+from recsvc.matching.prepare import prepared
 from recsvc.matching.profile import half_life
 from recsvc.model.bundle import Bundle
 from recsvc.model.registry import ModelRegistry
@@ -105,7 +106,7 @@ class Training:
             self.report.why_not = f"the gate failed: {', '.join(failed)}"
             return self.report
         with self._stage("publish"):
-            registry.publish(with_metrics(bundle, self.report))
+            registry.publish(prepared(with_metrics(bundle, self.report), config.threads))
         self.report.published = True
         return self.report
 

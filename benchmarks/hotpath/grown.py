@@ -10,6 +10,7 @@ and recusal. Ranker, calibration, organizations and conflicts stay.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,9 +23,11 @@ from numpy.typing import NDArray
 from benchmarks.hotpath.worlds import SEED, TENANT, Step, World
 from features.errors import RecsvcError
 from features.vocabulary import Vocabulary
+from recsvc.matching.prepare import prepared
 from recsvc.model.arrays import F32, I64, LeadColumns, MemberColumns, stable_key
 from recsvc.model.bundle import Bundle, Records
 from recsvc.model.registry import ModelRegistry
+from recsvc.model.snapshot import with_tables
 
 _OTHER_SHARE = 0.2
 _MOVED_KM, _EARTH_KM = 3.0, 6371.0
@@ -47,7 +50,10 @@ def grown_models(world: World, members: int, leads: int, step: Step = lambda _: 
         registry.load(registry.published() or "")
     except RecsvcError:
         step(f"growing to {members:,} members and {leads:,} leads")
-        registry.publish(grow(world.bundle(), members, leads, SEED))
+        bundle = grow(world.bundle(), members, leads, SEED)
+        # Short lists for millions take an hour, and only lists of leads are served from them.
+        many = members > world.size.members
+        registry.publish(with_tables(bundle) if many else prepared(bundle, os.cpu_count() or 1))
     return folder
 
 

@@ -24,6 +24,7 @@ from msgspec import structs
 
 from benchmarks.workload import WORLD_VERSION, Province, ProvinceConfig, generate, write_dataset
 from features.errors import RecsvcError
+from recsvc.matching.prepare import prepared
 from recsvc.model.arrays import F32, I64
 from recsvc.model.bundle import FORMAT_VERSION, Bundle
 from recsvc.model.registry import ModelRegistry
@@ -163,4 +164,4 @@ def _make_model(world: World, step: Step) -> None:
     bundle, _ = training.train(read_dataset(world.data))
     manifest = structs.replace(bundle.manifest, model_id=_OPEN)
     opened = replace(as_all_open(bundle), manifest=manifest)
-    ModelRegistry(world.models, TENANT).publish(opened)
+    ModelRegistry(world.models, TENANT).publish(prepared(opened, training.config.threads))

@@ -16,11 +16,13 @@ from numpy.typing import NDArray
 
 from recsvc.matching.masks import seen_leads, tail_verdicts
 from recsvc.model.arrays import I32, I64, U8
+from recsvc.model.filter_world import FilterWorld, OpenRecord
 from recsvc.model.open_leads import LeadsAt
 from recsvc.model.recusals import holds
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
+_NO_ROWS, _NO_VERDICTS = np.empty(0, np.int32), np.empty(0, np.uint8)
 _COUNTED = tuple(v for v in Verdict if v > Verdict.DELETED)
 
 
@@ -42,63 +44,56 @@ class Filtered(NamedTuple):
 def filter_leads(snapshot: Snapshot, member_row: int, now_us: int) -> Filtered:
     """The filters of one member's list that asks for nothing in particular."""
     members, local = snapshot.members.locate(member_row)
+    member_id = snapshot.members.identifier(member_row)
     state = snapshot.open_leads.at(now_us)
-    marks = snapshot.marks
-    tick = marks.next_tick()
-    recusal = snapshot.recusals.mask(snapshot.members.identifier(member_row))
-    seen = seen_leads(snapshot, member_row)
-    seen_rows, seen_verdicts = seen.base_rows, seen.base_verdicts
-    tail: U8 = np.empty(0, np.uint8)
-    if seen.ids or snapshot.leads.tail_count:
+    tick = snapshot.marks.next_tick()
+    recusal = snapshot.recusals.mask(member_id)
+    tail, later, later_verdicts = _NO_VERDICTS, _NO_ROWS, _NO_VERDICTS
+    if snapshot.leads.tail_count or member_id in snapshot.history.by_member:
+        seen = seen_leads(snapshot, member_row)
         tail, elsewhere = tail_verdicts(snapshot, member_row, seen, now_us)
-        # What was said later comes first: the last event of a pair is the reason.
-        seen_rows = np.concatenate([seen_rows, np.fromiter(elsewhere, np.int32)])
-        seen_verdicts = np.concatenate([seen_verdicts, np.fromiter(elsewhere.values(), np.uint8)])
+        later = np.fromiter(elsewhere, np.int32)
+        later_verdicts = np.fromiter(elsewhere.values(), np.uint8)
     counts, visible = _count(
-        state.verdict,
-        snapshot.blocks.slot,
-        snapshot.leads.base.organization,
-        state.open_count,
-        state.removed,
+        snapshot.filter_world,
+        state.record,
+        snapshot.bundle.member_ids.get(member_id),
+        int(members.key[local]),
+        bool(members.active[local]),
         snapshot.organizations.visible_leads(int(members.organization[local])),
         recusal.organizations,
         snapshot.lead_rows.of_keys(recusal.lead_keys, recusal.author_keys),
-        snapshot.lead_rows.by_author(int(members.key[local])),
-        seen_rows,
-        seen_verdicts,
-        bool(members.active[local]),
-        marks.mark,
+        later,
+        later_verdicts,
         tick,
     )
-    total = counts.tolist()
     if len(tail):
-        total = [
-            a + b for a, b in zip(total, np.bincount(tail, minlength=13).tolist(), strict=True)
-        ]
+        counts += np.bincount(tail, minlength=len(counts))
+    total = counts.tolist()
     removed = {v: total[v] for v in _COUNTED if total[v]}
     return Filtered(state, visible, tick, tail, total[0], removed)
 
 
 @njit(cache=True)
 def _count(
-    verdict: U8,
-    slot: I32,
-    organization: I32,
-    open_count: I64,
-    removed: I64,
+    world: FilterWorld,
+    open_leads: OpenRecord,
+    base_member: int,
+    key: int,
+    active: bool,
     jurisdiction: U8,
     recused_organizations: I64,
     recused: I32,
-    written: I32,
-    seen: I32,
-    seen_verdicts: U8,
-    active: bool,
-    mark: I32,
+    later: I32,
+    later_verdicts: U8,
     tick: int,
 ) -> tuple[I64, NDArray[np.bool_]]:
-    """Rows by verdict (int64[13]) and the visible organizations; marks the member's own rows."""
-    counts = removed.copy()
-    visible = jurisdiction.copy()
+    """Rows by verdict (int64[13]) and the visible organizations; marks the member's own rows.
+
+    `base_member` is their row in the bundle's log, -1 none; `later` are rows of later events.
+    """
+    open_count = open_leads.open_count
+    counts, visible = open_leads.removed.copy(), jurisdiction.copy()
     for at in range(len(open_count)):
         row = at if at < len(open_count) - 1 else -1
         if len(recused_organizations) and holds(recused_organizations, row):
@@ -106,23 +101,62 @@ def _count(
         if visible[row] != 1:
             counts[0] -= open_count[at]
             counts[5 if visible[row] == 2 else 6] += open_count[at]
-    for kind in range(2):
-        for row in recused if kind == 0 else written:
-            if verdict[slot[row]] == 0 and mark[row] != tick:
-                mark[row] = tick
-                before = visible[organization[row]]
-                if before != 2:
-                    counts[0 if before == 1 else 6] -= 1
-                    counts[5 - kind] += 1
-    for i in range(len(seen) - 1, -1, -1):
-        row = seen[i]
-        if verdict[slot[row]] == 0 and mark[row] != tick:
-            mark[row] = tick
-            if visible[organization[row]] == 1:
-                counts[0] -= active
-                counts[seen_verdicts[i]] += active
+    for row in recused:
+        _take_own(world, open_leads, visible, counts, tick, row, 5)
+    for at in range(np.searchsorted(world.authors, key), len(world.authors)):
+        if world.authors[at] != key:
+            break
+        _take_own(world, open_leads, visible, counts, tick, world.by_author[at], 4)
+    # What was said later comes first: the last event of a pair is the reason.
+    for i in range(len(later) - 1, -1, -1):
+        _take_met(world, open_leads, visible, counts, tick, later[i], later_verdicts[i], active)
+    if base_member >= 0:
+        first, last = world.history_start[base_member], world.history_start[base_member + 1]
+        for i in range(last - 1, first - 1, -1):
+            verdict = world.verdict_of_kind[world.history_kind[i]]
+            if verdict:
+                row = world.history_lead[i]
+                _take_met(world, open_leads, visible, counts, tick, row, verdict, active)
     if not active:
         counts[7] += counts[0]
         counts[0] = 0
         visible[:] = 0
     return counts, visible == 1
+
+
+@njit(cache=True, forceinline=True)
+def _take_own(
+    world: FilterWorld,
+    open_leads: OpenRecord,
+    visible: U8,
+    counts: I64,
+    tick: int,
+    row: int,
+    verdict: int,
+) -> None:
+    """Takes out a lead that the member wrote or is recused from, wherever it belongs."""
+    if open_leads.verdict[world.slot[row]] == 0 and world.mark[row] != tick:
+        world.mark[row] = tick
+        before = visible[world.organization[row]]
+        if before != 2:
+            counts[0 if before == 1 else 6] -= 1
+            counts[verdict] += 1
+
+
+@njit(cache=True, forceinline=True)
+def _take_met(
+    world: FilterWorld,
+    open_leads: OpenRecord,
+    visible: U8,
+    counts: I64,
+    tick: int,
+    row: int,
+    verdict: int,
+    active: bool,
+) -> None:
+    """Takes out a lead that the member is done with."""
+    if open_leads.verdict[world.slot[row]] == 0 and world.mark[row] != tick:
+        world.mark[row] = tick
+        if visible[world.organization[row]] == 1:
+            counts[0] -= active
+            counts[verdict] += active

@@ -19,6 +19,7 @@ from recsvc.matching.candidates import (
 from recsvc.matching.lead_filter import Filtered
 from recsvc.matching.lead_scan import Depth, Scope, find_leads
 from recsvc.matching.masks import Masked
+from recsvc.matching.short_lists import from_short_list
 from recsvc.model.arrays import F32, I32, I64, U8, MemberColumns
 from recsvc.model.open_leads import sum_blocks
 from recsvc.model.snapshot import Snapshot, lead_search_vectors
@@ -32,15 +33,12 @@ def listed_leads(
     state = filtered.state
     if filtered.eligible_count == 0:
         return np.empty(0, np.int64)
-    scope = Scope(
-        filtered.visible,
-        state.verdict,
-        state.worth,
-        state.block_worth,
-        filtered.tick,
-    )
-    wanted = _depth(config, depth, filtered.eligible_count, snapshot.leads.base_count)
-    found = _find(snapshot, member_row, scope, wanted)
+    found = None
+    if filtered.eligible_count > config.close_below:
+        wanted = max(config.listed, 2 * depth)
+        found = from_short_list(snapshot, member_row, filtered, wanted)
+    if found is None:
+        found = _search(snapshot, member_row, filtered, depth, config)
     if len(filtered.tail) == 0:
         return found
     return np.concatenate(
@@ -49,6 +47,15 @@ def listed_leads(
             _tail_candidates(snapshot, member_row, filtered.tail, state.asked_us, depth, config),
         ]
     )
+
+
+def _search(
+    snapshot: Snapshot, member_row: int, filtered: Filtered, depth: int, config: CandidateConfig
+) -> I64:
+    state = filtered.state
+    scope = Scope(filtered.visible, state.verdict, state.worth, state.block_worth, filtered.tick)
+    wanted = _depth(config, depth, filtered.eligible_count, snapshot.leads.base_count)
+    return _find(snapshot, member_row, scope, wanted)
 
 
 def lead_candidates(

@@ -13,15 +13,15 @@ class LeadRows:
     """Rows of the base leads, found by stable keys."""
 
     def __init__(self, leads: LeadColumns) -> None:
-        self._by_author = np.argsort(leads.author_key, kind="stable").astype(np.int32)
-        self._authors = leads.author_key[self._by_author]
+        self.by_authors = np.argsort(leads.author_key, kind="stable").astype(np.int32)
+        self.authors = leads.author_key[self.by_authors]
         self._by_key = np.argsort(leads.key, kind="stable").astype(np.int32)
         self._keys = leads.key[self._by_key]
 
     def by_author(self, author_key: int) -> I32:
         """Rows of the leads that a member wrote."""
-        begin, end = np.searchsorted(self._authors, (author_key, author_key + 1)).tolist()
-        return self._by_author[begin:end] if end > begin else _NONE
+        begin, end = np.searchsorted(self.authors, (author_key, author_key + 1)).tolist()
+        return self.by_authors[begin:end] if end > begin else _NONE
 
     def of_keys(self, lead_keys: I64, author_keys: I64) -> I32:
         """Rows of these leads and of all leads of these authors."""

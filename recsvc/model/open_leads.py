@@ -15,6 +15,7 @@ from features.entities import LeadState
 from recsvc.model.additive import AdditiveModel, table_value
 from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns
 from recsvc.model.blocks import LeadBlocks
+from recsvc.model.filter_world import OpenRecord, make_open_record
 from recsvc.model.one_sided_terms import of_lead
 from recsvc.model.segments import Table
 from recsvc.model.terms import FEATURE_COUNT, OF_LEAD, TermContext
@@ -71,6 +72,8 @@ class LeadsAt:
     block_worth: F32  # [b] between the mean and the best of its open leads, -inf when none is
     open_count: I64  # [organizations + 1] by organization, those without one last
     removed: I64  # [verdicts] how many each filter took
+    opened: I32  # [o] base rows that were not open when the short lists were made
+    record: OpenRecord  # verdict, open_count and removed once more
 
 
 class OpenLeads:
@@ -82,11 +85,14 @@ class OpenLeads:
         blocks: LeadBlocks,
         model: AdditiveModel,
         context: TermContext,
+        open_then: U8 | None = None,
     ) -> None:
+        """`open_then` (uint8[n]): which leads were open when the short lists were made."""
         self._leads = leads
         self._blocks = blocks
         self._model = model
         self._context = context
+        self._open_then = open_then
         self._states: list[LeadsAt] = []
 
     def at(self, now_us: int) -> LeadsAt:
@@ -116,7 +122,12 @@ class OpenLeads:
             now_us + _STALE_US,
         )
         block_worth = sum_blocks(blocks, verdict, worth)
-        return LeadsAt(before, after, now_us, verdict, worth, block_worth, open_count, removed)
+        opened = np.empty(0, np.int32)
+        if self._open_then is not None:
+            opened = blocks.row[(verdict == 0) & (self._open_then[blocks.row] == 0)]
+        record = make_open_record(verdict, open_count, removed)
+        seen = verdict, worth, block_worth, open_count, removed, opened
+        return LeadsAt(before, after, now_us, *seen, record)
 
     def _correct(self, state: LeadsAt, row: int) -> None:
         leads, blocks = self._leads.base, self._blocks
@@ -127,6 +138,8 @@ class OpenLeads:
         state.removed[new] += 1
         state.open_count[organization] += (new == 0) - (old == 0)
         state.verdict[slot] = new
+        if new == 0 and self._open_then is not None and not self._open_then[row]:
+            state.opened = np.union1d(state.opened, [row]).astype(np.int32)
         state.worth[slot] = lead_worth(self._model, self._context, leads, row, state.asked_us)
         block = int(np.searchsorted(blocks.block_start, slot, side="right")) - 1
         _sum_blocks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from features.entities import Organization
 from features.errors import DataError
-from recsvc.model.arrays import U8
+from recsvc.model.arrays import I64, U8
 
 RULES = frozenset({"OWN", "PARENTS", "CHILDREN", "NEIGHBOURS", "ANY"})
 
@@ -36,6 +37,7 @@ class OrganizationTree:
         self._items: list[Organization | None] = []
         self._rows: dict[str, int] = {}
         self._allowed: NDArray[np.uint8] | None = None
+        self.version = 0  # moves with every change of who may see what
         for identifier in ids:
             self.row(identifier)
         for organization in organizations:
@@ -57,7 +59,7 @@ class OrganizationTree:
         if row < 0:
             row = self._rows[organization_id] = len(self._items)
             self._items.append(None)
-            self._allowed = None
+            self._changed()
         return row
 
     def find(self, organization_id: str) -> int:
@@ -73,14 +75,18 @@ class OrganizationTree:
         parse_jurisdiction(organization.jurisdiction)
         self._items[self.row(organization.organization_id)] = organization
         self.row(organization.parent_id)  # children of one parent are neighbours, known or not
-        self._allowed = None
+        self._changed()
 
     def delete(self, organization_id: str) -> None:
         """Forgets an organization; its row stays, without rules."""
         row = self.find(organization_id)
         if row >= 0:
             self._items[row] = None
-            self._allowed = None
+            self._changed()
+
+    def _changed(self) -> None:
+        self._allowed = None
+        self.version += 1
 
     def items(self) -> list[Organization]:
         """All known organizations."""
@@ -93,6 +99,16 @@ class OrganizationTree:
     def visible_members(self, lead_organization: int) -> U8:
         """uint8[len + 1]: whose members may see leads of this organization (last: none)."""
         return np.ascontiguousarray(self._matrix()[:, lead_organization])
+
+    def reach_sums(self, count: int) -> I64:
+        """A checksum (int64[count + 1]) of what members of each of the first `count` may see.
+
+        Of the first `count` organizations' leads and those of none; last: members of none.
+        """
+        matrix = self._matrix()
+        first = [*range(count), -1]
+        rows = np.ascontiguousarray(matrix[np.ix_(first, first)])
+        return np.array([zlib.crc32(row) for row in rows], np.int64)
 
     def _matrix(self) -> U8:
         """Member organization x lead organization; row and column -1 stand for "none"."""

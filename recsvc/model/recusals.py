@@ -48,6 +48,7 @@ class Recusals:
 
     organizations: OrganizationTree
     by_member: dict[str, dict[str, Conflict]] = field(default_factory=lambda: defaultdict(dict))
+    lifted: set[str] = field(default_factory=set)  # members with a conflict that was deleted
     _masks: dict[str, Recusal] = field(default_factory=dict)
     _of_target: dict[tuple[str, int], set[str]] | None = None
 
@@ -61,6 +62,7 @@ class Recusals:
         """Forgets a conflict by its record id."""
         member_id = conflict_id.rpartition("~")[0]
         if self.by_member.get(member_id, {}).pop(conflict_id, None) is not None:
+            self.lifted.add(member_id)
             self._masks.pop(member_id, None)
             self._of_target = None
 

@@ -43,7 +43,7 @@ class ModelRegistry:
         self.folder.mkdir(parents=True, exist_ok=True)
         draft = self.folder / f".{bundle.manifest.model_id}.{os.getpid()}"
         try:
-            manifest = write_bundle(_with_tables(bundle), draft)
+            manifest = write_bundle(bundle, draft)
             _flush(draft)
             draft.rename(target)
         finally:
@@ -98,13 +98,6 @@ class ModelRegistry:
         for model_id in removable[:surplus]:
             shutil.rmtree(self.folder / model_id)
         return removable[:surplus]
-
-
-def _with_tables(bundle: Bundle) -> Bundle:
-    # Whoever only looks at a registry need not load what searches are made of.
-    from recsvc.model.snapshot import with_tables
-
-    return with_tables(bundle)
 
 
 def _flush(folder: Path) -> None:

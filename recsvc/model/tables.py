@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-TABLES_VERSION = 1
+TABLES_VERSION = 2
 """To be raised with every change of what a table holds: tables of other versions are not read."""
 
 Arrays = dict[str, NDArray[Any]]
@@ -37,16 +37,24 @@ class Tables:
 
     def get(self, name: str, kind: type[Table], build: Callable[[], Table]) -> Table:
         """The table that was written under a name, or else what `build` makes."""
+        table = self.find(name, kind)
+        if table is None:
+            table = build()
+            if self._remembers:
+                self.put(name, table)
+        return table
+
+    def find(self, name: str, kind: type[Table]) -> Table | None:
+        """The table that was written under a name, None when there is none of this kind."""
         begin = f"{name}."
         found = {k[len(begin) :]: v for k, v in self.arrays.items() if k.startswith(begin)}
-        if found and (table := _table(kind, found)) is not None:
-            return table
-        made = build()
-        if self._remembers:
-            to_arrays = getattr(made, "to_arrays", None)
-            fields = made._asdict() if to_arrays is None else to_arrays()  # type: ignore[attr-defined]
-            self.arrays |= {f"{begin}{k}": np.asarray(v) for k, v in fields.items()}
-        return made
+        return _table(kind, found) if found else None
+
+    def put(self, name: str, table: tuple[Any, ...]) -> None:
+        """Keeps a table under a name, to be written."""
+        to_arrays = getattr(table, "to_arrays", None)
+        fields = table._asdict() if to_arrays is None else to_arrays()  # type: ignore[attr-defined]
+        self.arrays |= {f"{name}.{k}": np.asarray(v) for k, v in fields.items()}
 
 
 def _table(kind: type[Table], arrays: Arrays) -> Table | None:

@@ -15,7 +15,7 @@ from recsvc.model.arrays import I32
 from recsvc.model.scan_world import World
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def find_leads(world: World, m: int, scope: Scope, depth: Depth) -> I32:
     """Base rows (int32[n], about `ranked`) that are worth ranking, in no order."""
     model, tables, members = world.model, world.tables, world.members

@@ -1,0 +1,79 @@
+"""What serving reads beside a bundle, worked out once, before the bundle is published."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from itertools import pairwise
+
+import numpy as np
+
+from recsvc.matching.candidates import CandidateConfig
+from recsvc.matching.lead_filter import filter_leads
+from recsvc.matching.page import top
+from recsvc.matching.retrieve import listed_leads
+from recsvc.matching.score import score_leads
+from recsvc.model.arrays import I32
+from recsvc.model.bundle import Bundle, Manifest
+from recsvc.model.short_lists import ShortLists
+from recsvc.model.snapshot import Snapshot, with_tables
+
+LISTED = 128
+"""Leads of a short list: a page and its successors, and as many again that may be taken."""
+
+THOROUGH = CandidateConfig(
+    probes=96, list_rows=8192, list_kept=512, block_rows=4096, block_kept=512, ranked=256
+)
+"""How deep the search for a short list looks: .994 of what the ranker would choose among all."""
+
+
+def prepared(bundle: Bundle, threads: int = 1) -> Bundle:
+    """The same bundle with the tables of its snapshots and its members' short lists."""
+    made = with_tables(bundle)
+    lists = make_short_lists(made, threads)
+    if (lists.row >= 0).any():
+        made.tables.put("short_lists", lists)
+    return made
+
+
+def make_short_lists(
+    bundle: Bundle, threads: int = 1, config: CandidateConfig = THOROUGH, length: int = LISTED
+) -> ShortLists:
+    """Short lists of all members who may see more leads than a request would compare one by one.
+
+    They hold what is best at the time the bundle was made. Each thread works on its own members.
+    """
+    now_us = _made_us(bundle.manifest)
+    bounds = np.linspace(0, len(bundle.member_ids), threads + 1).astype(int).tolist()
+
+    def part(span: tuple[int, int]) -> I32:
+        return _lists_of(Snapshot(bundle), range(*span), now_us, config, length)
+
+    with ThreadPoolExecutor(threads) as pool:
+        rows = np.concatenate(list(pool.map(part, pairwise(bounds))))
+    snapshot = Snapshot(bundle)
+    blocks = snapshot.blocks
+    open_then = np.zeros(len(bundle.lead_ids), np.uint8)
+    open_then[blocks.row] = snapshot.open_leads.at(now_us).verdict == 0
+    organizations = snapshot.organizations
+    return ShortLists(rows, open_then, organizations.reach_sums(len(organizations)))
+
+
+def _lists_of(
+    snapshot: Snapshot, members: range, now_us: int, config: CandidateConfig, length: int
+) -> I32:
+    out = np.full((len(members), length), -1, np.int32)
+    for at, member in enumerate(members):
+        filtered = filter_leads(snapshot, member, now_us)
+        if filtered.eligible_count > config.close_below:
+            rows = listed_leads(snapshot, member, filtered, 1, config)
+            scored = score_leads(snapshot, snapshot.members.base, member, rows, now_us)
+            best = rows[top(scored.scores, length)]
+            out[at, : len(best)] = best
+    return out
+
+
+def _made_us(manifest: Manifest) -> int:
+    if manifest.create_time:
+        return int(datetime.fromisoformat(manifest.create_time).timestamp() * 1e6)
+    return manifest.interest.reference_time_us

@@ -1,0 +1,91 @@
+"""Who is served from the short lists that were made with the bundle, and with what of them.
+
+A member is, as long as the list holds what a search would find: they have not acted since (their
+row would have moved), may see the same organizations, and no recusal of theirs was lifted. Leads
+that opened since are added; of the listed ones those that are still open to this member are taken,
+best first. Who has too few of them left, or asks for a longer list, is searched for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from recsvc.matching.lead_filter import Filtered
+from recsvc.model.arrays import I32, I64
+from recsvc.model.filter_world import FilterWorld, OpenRecord
+from recsvc.model.snapshot import Snapshot
+
+_MOST_OPENED = 64
+"""So many leads that opened since are ranked beside the listed ones; with more, all search."""
+
+
+def from_short_list(
+    snapshot: Snapshot, member_row: int, filtered: Filtered, wanted: int
+) -> I64 | None:
+    """Base rows (int64[c], c >= `wanted`) to rank for one member; None when a search has to."""
+    lists = snapshot.short_lists
+    if lists is None or member_row >= len(lists.row) or lists.row.shape[1] < wanted:
+        return None
+    opened = filtered.state.opened
+    if len(opened) > _MOST_OPENED or not _as_listed(snapshot, member_row):
+        return None
+    found = _still_open(
+        snapshot.filter_world,
+        filtered.state.record,
+        lists.row,
+        member_row,
+        opened,
+        filtered.visible,
+        filtered.tick,
+        wanted,
+    )
+    return found if len(found) else None
+
+
+def _as_listed(snapshot: Snapshot, member_row: int) -> bool:
+    """Whether nothing was allowed to the member since the lists were made."""
+    if snapshot.members.identifier(member_row) in snapshot.recusals.lifted:
+        return False
+    return snapshot.listed_reach.is_same(int(snapshot.members.base.organization[member_row]))
+
+
+@njit(cache=True)
+def _still_open(
+    world: FilterWorld,
+    open_leads: OpenRecord,
+    lists: I32,
+    member: int,
+    opened: I32,
+    visible: NDArray[np.bool_],
+    tick: int,
+    wanted: int,
+) -> I64:
+    """The best `wanted` listed leads that are left, and all that opened; nothing if fewer are."""
+    found = np.empty(wanted + len(opened), np.int64)
+    count = 0
+    for row in lists[member]:
+        if count == wanted or row < 0:
+            break
+        if _is_left(world, open_leads, visible, tick, row):
+            found[count] = row
+            count += 1
+    if count < wanted:
+        return found[:0]
+    for row in opened:
+        if _is_left(world, open_leads, visible, tick, row):
+            found[count] = row
+            count += 1
+    return found[:count]
+
+
+@njit(cache=True, forceinline=True)
+def _is_left(
+    world: FilterWorld, open_leads: OpenRecord, visible: NDArray[np.bool_], tick: int, row: int
+) -> bool:
+    return bool(
+        open_leads.verdict[world.slot[row]] == 0
+        and visible[world.organization[row]]
+        and world.mark[row] != tick
+    )
