@@ -14,8 +14,10 @@ class FeatureConfig:
     text_dimensions: width of text vectors; None = 512 below 1,000 documents, 256
     below 20,000, 128 above.
     min_document_count, max_terms: a term stands in at least so many documents, the most frequent
-    are kept. ngram_min, ngram_max: lengths of Han character n-grams (1-3). guess_new_words: let
-    rjieba guess words that its dictionary lacks. maximum_characters: what is read of one document.
+    are kept. ngram_min, ngram_max: lengths of Han character n-grams (1-3); single characters said
+    less than nothing (who of 299 wrote a proposal: MRR .169 with, .178 without).
+    guess_new_words: let rjieba guess words that its dictionary lacks. maximum_characters: what is
+    read of one document.
     max_fit_documents, max_svd_documents: larger sets are sampled for the vocabulary and the SVD.
     infer_topics: learn to give topics to leads without any, when at least min_labelled_leads have
     some; only topics with min_topic_leads examples, at most max_inferable_topics, learned from at
@@ -27,7 +29,7 @@ class FeatureConfig:
     text_dimensions: int | None = None
     min_document_count: int = 2
     max_terms: int = 100_000
-    ngram_min: int = 1
+    ngram_min: int = 2
     ngram_max: int = 2
     guess_new_words: bool = True
     maximum_characters: int = 20_000

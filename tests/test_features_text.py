@@ -75,7 +75,7 @@ def test_opening_reads_only_the_first_letters() -> None:
     documents = TOKENIZER.documents(["停车，收费 物业管理"])
     terms = Terms.fit(documents, TOKENIZER, min_count=1, max_terms=1000)
     row = terms.rows(documents, TOKENIZER, 4)
-    assert {terms.names[i] for i in row.indices} == {"停", "车", "停车", "收", "费", "收费"}
+    assert {terms.names[i] for i in row.indices} == {"停车", "收费"}
 
 
 latin = st.lists(st.sampled_from(["ab", "cd", "ef", "x1", "y2"]), min_size=0, max_size=12)

@@ -190,7 +190,7 @@ def test_the_hash_changes_with_any_setting_and_with_nothing_else() -> None:
         TrainingConfig(seed=1),
         TrainingConfig(threads=7),
         TrainingConfig(split=SplitConfig(later_share=0.3)),
-        TrainingConfig(features=FeatureConfig(ngram_max=1)),
+        TrainingConfig(features=FeatureConfig(ngram_max=3)),
         TrainingConfig(interest_half_life_days=1.0),
     ]
     assert len({c.hash for c in (TrainingConfig(), *others)}) == 6

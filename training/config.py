@@ -68,11 +68,14 @@ class NeighbourConfig:
 @dataclass(frozen=True)
 class ExampleConfig:
     """Examples for the ranker: at most so many logged pairs, members to ask for negatives, and
-    negatives a member (or lead)."""
+    negatives a member (or lead). With fewer than `few_authored` pairs of who wrote what, all are
+    examples, in `authored_folds`: see training.authored."""
 
     most_members: int = 4_000
     most_pairs: int = 600_000
     negatives_per_member: int = 60
+    authored_folds: int = 5
+    few_authored: int = 1_000
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from features.events import EventLog
 from recsvc.model.arrays import F32, I32, I64
 from recsvc.model.pair_terms import pair_features
 from training.config import ExampleConfig
-from training.exposures import Pairs
+from training.exposures import Pairs, joined
 from training.state import State, sample_rows
 
 
@@ -64,12 +64,7 @@ def with_negatives(state: State, chosen: Pairs, config: ExampleConfig, seed: int
         member = np.repeat(block, config.negatives_per_member)
         lead = rng.integers(0, len(state.leads.alive), size).astype(np.int32).ravel()
         parts.append(_as_negatives(state, chosen, member, lead))
-    return Pairs(
-        np.concatenate([p.member for p in parts]),
-        np.concatenate([p.lead for p in parts]),
-        np.concatenate([p.time_us for p in parts]),
-        np.concatenate([p.label for p in parts]),
-    )
+    return joined(parts)
 
 
 def with_other_members(state: State, authored: Pairs, config: ExampleConfig, seed: int) -> Pairs:

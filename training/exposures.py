@@ -5,6 +5,7 @@ Silence is a refusal in so far as there was time to answer: see `exposed_pairs`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -50,6 +51,16 @@ class Pairs:
         opened = None if self.opened is None else self.opened[kept]
         sides = self.member[kept], self.lead[kept]
         return Pairs(*sides, self.time_us[kept], self.label[kept], slot, weight, opened)
+
+
+def joined(parts: Sequence[Pairs]) -> Pairs:
+    """Pairs one after the other, of which neither slots nor weights are known."""
+    return Pairs(
+        np.concatenate([part.member for part in parts]),
+        np.concatenate([part.lead for part in parts]),
+        np.concatenate([part.time_us for part in parts]),
+        np.concatenate([part.label for part in parts]),
+    )
 
 
 def weights_of(pairs: Pairs) -> F32:

@@ -82,7 +82,7 @@ def _fit(pairs: Pairs, features: F32, groups: I32 | None, config: TrainingConfig
     return fit_additive(
         features[order],
         pairs.label[order],
-        weights=None if groups is not None else weights_of(pairs)[order],
+        weights=weights_of(pairs)[order],
         groups=None if groups is None else groups[order],
         objective="pointwise" if groups is None else "ranking",
         config=config.ranker,

@@ -22,10 +22,12 @@ from features.events import EventLog
 from features.interest import event_weights
 from recsvc.matching.prepare import prepared
 from recsvc.matching.profile import half_life
+from recsvc.model.arrays import F32, I32
 from recsvc.model.bundle import Bundle
 from recsvc.model.registry import ModelRegistry
-from recsvc.model.terms import FEATURES, INDEX
+from recsvc.model.terms import FEATURES
 from training.assemble_bundle import assemble_bundle
+from training.authored import authored_examples, with_features
 from training.config import TrainingConfig
 from training.embeddings import Embedding
 from training.embeddings.select import choose_embedding
@@ -39,7 +41,6 @@ from training.examples import (
     chosen_pairs,
     features_of,
     with_negatives,
-    with_other_members,
 )
 from training.exposures import KNOWN_WEIGHT, Pairs, exposed_pairs, weights_of
 from training.gate import gate_checks
@@ -139,7 +140,7 @@ class Training:
                 evaluation = self._judge(trial, early, lesson, lesson.pairs.select(~teach))
             with self._stage("final state"):
                 final = learn_state(catalog, data.events, fit, config)
-                learned = self._learn(early, lesson, lesson.pairs)
+                learned = self._learn_served(catalog, data.events, fit, early, lesson)
         report.evaluation = evaluation
         report.embedding, report.dimensions = (
             final.embedding.name,
@@ -181,23 +182,29 @@ class Training:
     def _learn(self, early: State, lesson: Lesson, pairs: Pairs) -> Learned:
         config, groups = self.config, None
         pairs = pairs.select(sample_rows(len(pairs), config.examples.most_pairs, config.seed))
+        if lesson.kind == "AUTHORED":
+            pairs, features = with_features(early, pairs, config)
+            return self._learned(pairs, features, pairs.lead)
         if lesson.kind == "CHOSEN":
             pairs = with_negatives(early, pairs, config.examples, config.seed)
             groups = pairs.member
-        elif lesson.kind == "AUTHORED":
-            pairs = with_other_members(early, pairs, config.examples, config.seed)
-            groups = pairs.lead
-        features = features_of(early, pairs)
-        if lesson.kind == "AUTHORED":
-            # A lead has one author: nobody is like anybody by what they share, only by their words;
-            # and most authors of two leads or more wrote many, whom the mean of their words fits
-            # better than it fits others. The nearest lead is as good for all (cppcc_proposals, one
-            # lead of each author held out: MRR of the mean .133, of the nearest .169).
-            features[:, [INDEX["embedding"], INDEX["interest_text"]]] = 0.0
+        return self._learned(pairs, features_of(early, pairs), groups)
+
+    def _learned(self, pairs: Pairs, features: F32, groups: I32 | None) -> Learned:
         for at, feature in enumerate(FEATURES):
-            if feature.group in config.left_out:
+            if feature.group in self.config.left_out:
                 features[:, at] = np.nan  # never known: no table is learned for it
-        return learn_ranker(pairs, features, groups, config)
+        return learn_ranker(pairs, features, groups, self.config)
+
+    def _learn_served(
+        self, catalog: Catalog, events: EventLog, fit: Fit, early: State, lesson: Lesson
+    ) -> Learned:
+        """The ranker of the bundle, from all pairs there are."""
+        few = len(lesson.pairs) < self.config.examples.few_authored
+        if lesson.kind == "AUTHORED" and few:
+            pairs, features = authored_examples(catalog, events, fit, self.config)
+            return self._learned(pairs, features, pairs.lead)
+        return self._learn(early, lesson, lesson.pairs)
 
     def _judge(self, trial: Bundle, early: State, lesson: Lesson, pairs: Pairs) -> Evaluation:
         if lesson.kind == "EXPOSED":
