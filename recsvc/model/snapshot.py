@@ -26,8 +26,10 @@ from recsvc.model.arrays import (
 from recsvc.model.assemble import fill_leads
 from recsvc.model.blocks import LeadBlocks, build_lead_blocks
 from recsvc.model.bundle import Bundle
-from recsvc.model.history import History
+from recsvc.model.filter_world import FilterWorld, make_filter_world
+from recsvc.model.history import VERDICTS, History
 from recsvc.model.index import IndexConfig
+from recsvc.model.lead_readings import KeptReadings, LeadReading, read_leads
 from recsvc.model.lead_rows import LeadRows, Marks
 from recsvc.model.lists import build_lists
 from recsvc.model.member_lists import MemberLists
@@ -40,6 +42,7 @@ from recsvc.model.scan_rows import ScanRows, build_scan_rows, row_views
 from recsvc.model.scan_tables import ScanTables, scan_tables
 from recsvc.model.scan_world import World, make_world
 from recsvc.model.segments import Table
+from recsvc.model.short_lists import ListedReach, ShortLists
 from recsvc.store.codec import RecordKind
 from recsvc.store.revision import Revision
 
@@ -80,10 +83,10 @@ class Snapshot:
         self.history = History(bundle.history)
         self.holders: dict[str, int] = {}  # lead id -> how many hold it, by claims, not by events
         self.waiting: dict[tuple[RecordKind, str], list[Event]] = defaultdict(list)
+        self.readings = KeptReadings()
         self._trained_leads = bundle.leads.events > 0
         self.revision = Revision.parse(bundle.manifest.revision)
         self._index_config = index or IndexConfig()
-        self.readings = KeptReadings()
         self.candidate_keys: dict[tuple[str, ...], frozenset[int]] = {}  # of sets asked about
         self._worlds: list[tuple[MemberColumns, World]] = []
 
@@ -158,7 +161,36 @@ class Snapshot:
     @cached_property
     def open_leads(self) -> OpenLeads:
         """Which base leads are open, and their terms."""
-        return OpenLeads(self.leads, self.blocks, self.bundle.ranker, self.bundle.context)
+        lists = self.short_lists
+        then = None if lists is None else lists.open_then
+        return OpenLeads(self.leads, self.blocks, self.bundle.ranker, self.bundle.context, then)
+
+    @cached_property
+    def short_lists(self) -> ShortLists | None:
+        """What was found for each base member when the bundle was published, None without."""
+        return self.bundle.tables.find("short_lists", ShortLists)
+
+    @cached_property
+    def listed_reach(self) -> ListedReach:
+        """Whose members may see what they could when the short lists were made."""
+        lists = self.short_lists
+        return ListedReach(self.organizations, None if lists is None else lists.reach)
+
+    @cached_property
+    def filter_world(self) -> FilterWorld:
+        """What the filter of a member's list reads."""
+        leads, log = self.leads.base, self.history.base
+        return make_filter_world(
+            self.blocks.slot,
+            leads.organization,
+            self.lead_rows.authors,
+            self.lead_rows.by_authors,
+            log.member_start,
+            log.lead,
+            log.kind,
+            VERDICTS,
+            self.marks.mark,
+        )
 
     @cached_property
     def scan_tables(self) -> ScanTables:
