@@ -25,6 +25,7 @@ from recsvc.model.terms import INDEX
 DIVERSITY_POOL = 200
 """Diversity reorders so many of the best, whatever the page: the pages of a list fit together."""
 
+_FEW = 256
 _DISTANCE = INDEX["distance_log_km"]
 
 
@@ -96,12 +97,11 @@ def explained_items(
 
 def top(scores: F32, count: int) -> I64:
     """Positions of the `count` highest scores, best first; equal scores keep their order."""
-    if count < len(scores):
-        part = np.argpartition(-scores, count)[:count]
-        part.sort()
-    else:
-        part = np.arange(len(scores))
-    return part[np.argsort(-scores[part], kind="stable")]
+    if len(scores) <= _FEW:  # to sort them all is faster than to part them
+        return (-scores).argsort(kind="stable")[:count]
+    part = np.argpartition(-scores, count)[:count] if count < len(scores) else np.arange(len(scores))
+    part.sort()
+    return part[(-scores[part]).argsort(kind="stable")]
 
 
 def _reasons(found: Found, page: I64, texts: ReasonTexts) -> list[tuple[Reason, ...]]:

@@ -7,6 +7,7 @@ import numpy as np
 from recsvc.model.arrays import I32, I64, LeadColumns
 
 _NONE = np.empty(0, np.int32)
+_LAST_TICK = int(np.iinfo(np.int32).max)
 
 
 class LeadRows:
@@ -45,7 +46,7 @@ class Marks:
 
     def next_tick(self) -> int:
         """A number that nothing is marked with."""
-        if self._tick == np.iinfo(np.int32).max:
+        if self._tick == _LAST_TICK:
             self.mark[:] = 0
             self._tick = 0
         self._tick += 1
