@@ -99,7 +99,9 @@ def top(scores: F32, count: int) -> I64:
     """Positions of the `count` highest scores, best first; equal scores keep their order."""
     if len(scores) <= _FEW:  # to sort them all is faster than to part them
         return (-scores).argsort(kind="stable")[:count]
-    part = np.argpartition(-scores, count)[:count] if count < len(scores) else np.arange(len(scores))
+    part = (
+        np.argpartition(-scores, count)[:count] if count < len(scores) else np.arange(len(scores))
+    )
     part.sort()
     return part[(-scores[part]).argsort(kind="stable")]
 
