@@ -139,6 +139,9 @@ class Settings(BaseSettings):
     max_in_flight: int = Field(
         default=512, ge=1, description="Calls a worker takes at a time; more are told OVERLOADED"
     )
+    max_queue_seconds: float = Field(
+        default=0.3, gt=0, description="Calls that would wait longer for a turn are told OVERLOADED"
+    )
     max_receive_bytes: int = Field(
         default=32 << 20, ge=1 << 20, description="Largest message taken, in bytes"
     )

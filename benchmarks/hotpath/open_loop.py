@@ -49,10 +49,15 @@ async def outcome_of(call: Callable[[], Awaitable[object]], start: float) -> Out
 
 
 async def open_loop(
-    call: Callable[[], Awaitable[object]], per_second: float, seconds: float, seed: int
+    call: Callable[[], Awaitable[object]],
+    per_second: float,
+    seconds: float,
+    seed: int,
+    all_sent: asyncio.Event | None = None,
 ) -> list[Outcome]:
     """Poisson arrivals; returns when every call has ended. Late arrivals are not left out: they
-    begin at once, so that a slow generator does not hide a slow service.
+    begin at once, so that a slow generator does not hide a slow service. `all_sent` is set when the
+    last has begun.
     """
     rng = np.random.default_rng(seed)
     count = int(rng.poisson(per_second * seconds))
@@ -74,6 +79,8 @@ async def open_loop(
         task = asyncio.create_task(outcome_of(call, start))
         running.add(task)
         task.add_done_callback(keep)
+    if all_sent is not None:
+        all_sent.set()
     while running:
         await asyncio.wait(running)
         await asyncio.sleep(0)

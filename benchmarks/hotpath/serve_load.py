@@ -141,8 +141,10 @@ async def measure_overload(models: Path, folder: Path, seconds: float, step: Ste
         for times in _OVERLOAD:
             rate = times * before.per_second
             step(f"{seconds:.0f} s at {rate:,.0f} calls/s")
-            storm = asyncio.create_task(open_loop(asker.recommend, rate, seconds, SEED))
-            await asyncio.sleep(seconds)
+            over, begin = asyncio.Event(), time.perf_counter()
+            storm = asyncio.create_task(open_loop(asker.recommend, rate, seconds, SEED, over))
+            await over.wait()  # whoever sends may need longer than was asked for
+            lasted = time.perf_counter() - begin
             recovery = await _recovery(asker, 2 * calm / 1_000)
             outcomes = await storm
             fates = Counter(o.fate for o in outcomes)
@@ -152,7 +154,8 @@ async def measure_overload(models: Path, folder: Path, seconds: float, step: Ste
     unexpected = fates[Fate.WRONG] + fates[Fate.LATE]
     texts = sorted({o.text for o in outcomes if o.fate in (Fate.WRONG, Fate.LATE)})[:2]
     note = (
-        f"{len(outcomes):,} calls at {rate:,.0f}/s, {times:.0f} x the peak: "
+        f"{len(outcomes):,} calls in {lasted:.1f} s, meant to be {times:.0f} x the peak of "
+        f"{before.per_second:,.0f}/s: "
         f"{fates[Fate.GOOD]:,} good, {fates[Fate.SHED]:,} shed, "
         f"{fates[Fate.LATE]:,} late {'; '.join(texts)}"
     )

@@ -67,6 +67,7 @@ def build_server(
         metrics,
         log,
         settings.max_in_flight,
+        settings.max_queue_seconds,
         call_log,
     )
     interceptors: list[Any] = [*tracing_interceptor(settings.tracing), guard]

@@ -24,7 +24,6 @@ class Call:
 
     method: str
     arrival_seconds: float  # time.perf_counter()
-    overloaded: bool = False
     caller: Caller = _NOBODY
     notes: dict[str, object] = field(default_factory=dict)
 

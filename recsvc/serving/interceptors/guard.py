@@ -9,19 +9,16 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import grpc
-from google.protobuf.message import DecodeError, Message
 from structlog.typing import FilteringBoundLogger
 
 from recsvc.convert.status import internal_error, service_error, to_grpc
 from recsvc.errors import (
     DeadlineExceededError,
-    MalformedMessageError,
     OverloadedError,
     ServiceError,
 )
@@ -29,6 +26,8 @@ from recsvc.serving.call_log import CallLog, ShownCalls
 from recsvc.serving.deferred import Deferred
 from recsvc.serving.interceptors.access import Authenticator
 from recsvc.serving.interceptors.calls import Call, current_call, set_current_call
+from recsvc.serving.interceptors.gate import Gate
+from recsvc.serving.interceptors.messages import checked, checked_each, tolerant
 from recsvc.serving.metrics import Metrics
 
 _WRITE_SECONDS = 0.05
@@ -51,13 +50,6 @@ _KINDS = {
 }
 
 
-@dataclass(frozen=True)
-class _Malformed:
-    """Stands for a request whose bytes are no message of its type."""
-
-    type_name: str
-
-
 class ServiceInterceptor(_Base):
     """Guards the methods of the contract; health and reflection pass untouched."""
 
@@ -67,6 +59,7 @@ class ServiceInterceptor(_Base):
         metrics: Metrics,
         log: FilteringBoundLogger,
         max_in_flight: int,
+        max_queue_seconds: float,
         call_log: CallLog | None = None,
     ) -> None:
         """`call_log` takes the line of each call, `log` when it is None."""
@@ -77,7 +70,9 @@ class ServiceInterceptor(_Base):
         self._soon = Deferred(self._write_down, _WRITE_SECONDS)
         self._max_in_flight = max_in_flight
         self._in_flight = 0
+        self._gate = Gate(max_queue_seconds)
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        self._refusing: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
 
     async def intercept_service(
         self,
@@ -86,20 +81,24 @@ class ServiceInterceptor(_Base):
         ],
         handler_call_details: grpc.HandlerCallDetails,
     ) -> grpc.RpcMethodHandler[Any, Any]:
-        """Counts the call from its arrival, before its message has been read."""
+        """Counts the call from its arrival; refuses it before its message has been read."""
         method = handler_call_details.method
         if method not in self._authenticator.roles:
             return await continuation(handler_call_details)
         if method not in self._guarded:
-            self._guarded[method] = self._guard(await continuation(handler_call_details))
-        set_current_call(
-            Call(method, time.perf_counter(), overloaded=self._in_flight >= self._max_in_flight)
-        )
+            handler = await continuation(handler_call_details)
+            self._guarded[method], self._refusing[method] = self._guard(handler), _refuse(handler)
+        set_current_call(Call(method, time.perf_counter()))
+        refused = self._in_flight >= self._max_in_flight or self._gate.is_full
+        self._gate.arrived()
         self._count(1)
         task = asyncio.current_task()
         assert task is not None, "grpc.aio handles each call in a task"
         # However the call ends, also before its handler begins: the task ends.
         task.add_done_callback(self._ended)
+        if refused:
+            self._finish(current_call(), OverloadedError.status, OverloadedError.reason)
+            return self._refusing[method]
         return self._guarded[method]
 
     def _ended(self, _: asyncio.Task[Any]) -> None:
@@ -118,22 +117,24 @@ class ServiceInterceptor(_Base):
         """A handler of the same kind whose behaviour runs inside `_around`."""
         kind = _KINDS[handler.request_streaming, handler.response_streaming]
         wrap = self._streaming if handler.response_streaming else self._answering
-        checked = _check_each if handler.request_streaming else _check
+        read = checked_each if handler.request_streaming else checked
         made: Any = getattr(grpc, f"{kind}_rpc_method_handler")
         guarded: grpc.RpcMethodHandler[Any, Any] = made(
-            wrap(getattr(handler, kind), checked),
-            _tolerant(handler.request_deserializer),
+            wrap(getattr(handler, kind), read),
+            tolerant(handler.request_deserializer),
             handler.response_serializer,
         )
         return guarded
 
-    def _answering(self, inner: Behaviour, checked: Callable[[Any], Any]) -> Behaviour:
+    def _answering(self, inner: Behaviour, read: Callable[[Any], Any]) -> Behaviour:
         # Written out, not with `_around`: two generators fewer a call, on the way of every list.
         async def behave(request: Any, context: Context) -> Any:
             call = current_call()
             try:
                 self._admit(call, context)
-                reply = await inner(checked(request), context)
+                await self._gate.turn(self._in_flight)
+                _check_time(context)
+                reply = await inner(read(request), context)
             except BaseException as error:
                 refusal = self._failed(call, context, error)
                 if refusal is None:
@@ -145,9 +146,9 @@ class ServiceInterceptor(_Base):
 
         return behave
 
-    def _streaming(self, inner: Behaviour, checked: Callable[[Any], Any]) -> Behaviour:
+    def _streaming(self, inner: Behaviour, read: Callable[[Any], Any]) -> Behaviour:
         async def behave(request: Any, context: Context) -> None:
-            async with self._around(context), aclosing(inner(checked(request), context)) as replies:
+            async with self._around(context), aclosing(inner(read(request), context)) as replies:
                 async for reply in replies:
                     await context.write(reply)
 
@@ -159,6 +160,8 @@ class ServiceInterceptor(_Base):
         refusal: grpc.Status | None = None
         try:
             self._admit(call, context)
+            await self._gate.turn(self._in_flight)
+            _check_time(context)
             yield call
         except BaseException as error:
             refusal = self._failed(call, context, error)
@@ -183,17 +186,11 @@ class ServiceInterceptor(_Base):
         return to_grpc(told)
 
     def _admit(self, call: Call, context: Context) -> None:
-        if call.overloaded:
-            raise OverloadedError(
-                f"the worker has {self._max_in_flight} calls at hand: slow down and try again"
-            )
         anybody = self._authenticator.anybody
         if anybody is None:
             call.caller = self._authenticator.admit(call.method, context.invocation_metadata())
         else:
             call.caller = anybody
-        if _is_late(context):
-            raise DeadlineExceededError("the deadline passed before the call was begun")
 
     def _fault(self, call: Call, error: Exception) -> ServiceError:
         log_id = uuid.uuid4().hex
@@ -213,35 +210,25 @@ class ServiceInterceptor(_Base):
         self._calls.write(fields | call.notes)
 
 
+def _refuse(handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
+    """A handler of the same kind that reads nothing, does nothing and says when to try again."""
+    refusal = to_grpc(OverloadedError("the worker has more calls than it can answer: try again"))
+
+    async def behave(request: Any, context: Context) -> Any:
+        return await context.abort(refusal.code, refusal.details, refusal.trailing_metadata)
+
+    kind = _KINDS[handler.request_streaming, handler.response_streaming]
+    made: Any = getattr(grpc, f"{kind}_rpc_method_handler")
+    refusing: grpc.RpcMethodHandler[Any, Any] = made(behave, None, handler.response_serializer)
+    return refusing
+
+
+def _check_time(context: Context) -> None:
+    """Raises DeadlineExceededError when nobody waits for the answer any more."""
+    if _is_late(context):
+        raise DeadlineExceededError("the deadline passed before the call was begun")
+
+
 def _is_late(context: Context) -> bool:
     remaining = context.time_remaining()
     return remaining is not None and remaining <= 0
-
-
-def _tolerant(deserialize: Any) -> Callable[[bytes], Message | _Malformed]:
-    """gRPC calls unreadable bytes INTERNAL; they are the caller's fault."""
-
-    def read(data: bytes) -> Message | _Malformed:
-        try:
-            message: Message = deserialize(data)
-        except DecodeError:
-            owner = getattr(deserialize, "__self__", None)
-            return _Malformed(getattr(owner, "__name__", "the request's type"))
-        return message
-
-    return read
-
-
-def _check(request: Any) -> Any:
-    """The request; raises MalformedMessageError."""
-    if isinstance(request, _Malformed):
-        raise MalformedMessageError(
-            f"the bytes sent are no message of {request.type_name}: texts must be UTF-8, and both "
-            "sides must use the same version of the contract"
-        )
-    return request
-
-
-async def _check_each(requests: AsyncIterable[Any]) -> AsyncGenerator[Any, None]:
-    async for request in requests:
-        yield _check(request)

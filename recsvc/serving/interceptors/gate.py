@@ -1,0 +1,99 @@
+"""The queue in front of the handlers: calls wait where they are seen, and more of them are refused.
+
+A worker answers one call after the other, and grpc.aio takes one call in for each turn of the event
+loop: under load calls would pile up inside gRPC, where nobody can refuse them, and each would wait
+for all before it. So a handler waits for its turn here while the calls that came meanwhile are
+taken in, all of them, every few turns. How long a call would wait is known then, and whoever would
+wait too long is told at once, before its message is read: the queue's delay is what counts, not its
+length (Nichols and Jacobson, Controlling Queue Delay, 2012).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+
+_SLICE_SECONDS = 0.1
+"""Calls are answered for so long between two looks at what else came."""
+
+_LOOK_SECONDS = 0.05
+"""A look ends after so long, however many still come: those at hand are answered, too."""
+
+_QUIET_SECONDS = 0.001
+"""When nothing came for so long, gRPC has handed over all it had; the least that epoll waits."""
+
+_FEW = 16
+"""So many may always wait: a mean of a few long calls would say little."""
+
+_WEIGHT = 0.2
+"""Of the last slice in the mean time that a call takes."""
+
+
+class Gate:
+    """Gives calls their turn in the order they came; one event loop."""
+
+    def __init__(self, most_seconds: float, clock: Callable[[], float] = time.perf_counter) -> None:
+        """`most_seconds`: who would wait longer should be refused."""
+        self._most_seconds = most_seconds
+        self._clock = clock
+        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._arrived = 0
+        self._looked = 0.0
+        self._mean_seconds = 0.0
+        self._running: asyncio.Task[None] | None = None
+
+    @property
+    def is_full(self) -> bool:
+        """Whether another call would wait too long."""
+        count = len(self._waiting)
+        return count >= _FEW and count * self._mean_seconds > self._most_seconds
+
+    def arrived(self) -> None:
+        """gRPC handed a call over."""
+        self._arrived += 1
+
+    async def turn(self, at_hand: int) -> None:
+        """Returns when it is the call's turn; `at_hand` calls, with this one, have not ended."""
+        if at_hand <= 1 and self._running is None:
+            return  # nobody else has been seen for a while
+        if self._running is None and self._clock() - self._looked < _SLICE_SECONDS:
+            return
+        mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.append(mine)
+        if self._running is None:
+            self._running = asyncio.create_task(self._run())
+        await mine
+
+    async def _run(self) -> None:
+        """Looks and serves in turn while anybody waits."""
+        try:
+            while self._waiting:
+                await self._look()
+                await self._serve()
+        finally:
+            self._running = None
+
+    async def _look(self) -> None:
+        """Lets gRPC hand calls over until none comes."""
+        latest = self._clock() + _LOOK_SECONDS
+        seen = -1
+        while seen != self._arrived and self._clock() < latest:
+            seen = self._arrived
+            await asyncio.sleep(_QUIET_SECONDS)
+        self._looked = self._clock()
+
+    async def _serve(self) -> None:
+        """One call a turn of the loop, so that what is no call is not kept waiting."""
+        begin, served = self._clock(), 0
+        while self._waiting and self._clock() - begin < _SLICE_SECONDS:
+            mine = self._waiting.popleft()
+            if not mine.done():  # its caller may have given up
+                mine.set_result(None)
+                served += 1
+                await asyncio.sleep(0)
+        if served:
+            took = (self._clock() - begin) / served
+            mean = self._mean_seconds or took
+            self._mean_seconds = mean + _WEIGHT * (took - mean)
