@@ -1,0 +1,87 @@
+"""The queue in front of the handlers: order, refusal by delay, room again."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from recsvc.serving.interceptors.gate import Gate
+
+pytestmark = pytest.mark.asyncio
+
+
+class Clock:
+    """Time that passes when calls are answered."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def __call__(self) -> float:
+        return self.seconds
+
+
+async def burst(gate: Gate, clock: Clock, count: int, seconds_each: float) -> list[str]:
+    """So many calls at once, each of which takes so long; "r" for each refused one."""
+    ended: list[str] = []
+
+    async def call(number: int) -> None:
+        if gate.is_full:
+            ended.append("r")
+            return
+        gate.arrived()
+        await gate.turn(at_hand=count)
+        clock.seconds += seconds_each
+        ended.append(str(number))
+
+    tasks = []
+    for number in range(count):
+        tasks.append(asyncio.create_task(call(number)))
+        await asyncio.sleep(0)
+    await asyncio.gather(*tasks)
+    return ended
+
+
+async def test_turns_come_in_the_order_of_arrival() -> None:
+    clock = Clock()
+    assert await burst(Gate(10.0, clock), clock, 40, 0.001) == [str(n) for n in range(40)]
+
+
+async def test_who_would_wait_too_long_is_refused_and_the_others_are_answered() -> None:
+    clock = Clock()
+    gate = Gate(0.5, clock)
+    await burst(gate, clock, 20, 0.010)  # learns how long a call takes
+    ended = await burst(gate, clock, 200, 0.010)
+    answered = 200 - ended.count("r")
+    assert 40 <= answered <= 70  # half a second's worth, and what was answered meanwhile
+
+
+async def test_after_a_storm_there_is_room_at_once() -> None:
+    clock = Clock()
+    gate = Gate(0.2, clock)
+    await burst(gate, clock, 300, 0.010)
+    assert not gate.is_full
+    assert await burst(gate, clock, 5, 0.010) == list("01234")
+
+
+async def test_a_few_may_wait_however_long_calls_take() -> None:
+    clock = Clock()
+    gate = Gate(0.5, clock)
+    for _ in range(2):
+        assert "r" not in await burst(gate, clock, 16, 5.0)
+
+
+async def test_who_gives_up_while_waiting_keeps_nobody_else_waiting() -> None:
+    gate = Gate(10.0)
+    turns = [asyncio.create_task(gate.turn(at_hand=9)) for _ in range(3)]
+    await asyncio.sleep(0)
+    turns[1].cancel()
+    await asyncio.gather(*turns, return_exceptions=True)
+    assert [t.cancelled() for t in turns] == [False, True, False]
+
+
+async def test_a_call_that_is_alone_does_not_wait() -> None:
+    gate = Gate(10.0)
+    turn = gate.turn(at_hand=1)
+    with pytest.raises(StopIteration):  # it ends without a turn of the event loop
+        turn.send(None)
