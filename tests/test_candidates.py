@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import pytest
 from support.worlds import NOW_US, shared_bundle
 
 from recsvc.matching.candidates import (
     best_of,
     by_distance,
-    by_prior,
-    by_vector,
     lead_prior,
     lead_query,
     member_prior,
@@ -20,9 +17,8 @@ from recsvc.matching.candidates import (
 )
 from recsvc.matching.score import score_rows
 from recsvc.model.additive import AdditiveModel
-from recsvc.model.arrays import F32, U8
+from recsvc.model.arrays import F32
 from recsvc.model.bundle import Bundle
-from recsvc.model.index import IndexConfig, VectorIndex
 from recsvc.model.scan_tables import table_slope
 from recsvc.model.snapshot import lead_search_vectors, member_search_vectors
 from recsvc.model.terms import FEATURE_NAMES, INDEX, OF_LEAD, OF_MEMBER
@@ -31,31 +27,8 @@ from training.defaults import default_ranker
 NOWHERE = np.full(4, np.nan, np.float32)
 
 
-def some(count: int, share: float, seed: int) -> U8:
-    return (np.random.default_rng(seed).random(count) < share).astype(np.uint8)
-
-
 def linear_ranker() -> AdditiveModel:
     return default_ranker(np.zeros((0, len(INDEX)), np.float32))
-
-
-@pytest.mark.parametrize("indexed", [False, True])
-def test_by_vector_is_brute_force_over_the_eligible(indexed: bool) -> None:
-    rng = np.random.default_rng(0)
-    vectors = rng.normal(size=(400, 6)).astype(np.float32)
-    config = IndexConfig(kind="FLAT", exact_below_rows=30)
-    index = VectorIndex(vectors, config) if indexed else None
-    for seed in range(10):
-        query = rng.normal(size=6).astype(np.float32)
-        eligible = some(400, 0.4, seed)
-        rows = by_vector(index, vectors, query, eligible, 25)
-        order = np.argsort(-(vectors @ query), kind="stable")
-        np.testing.assert_array_equal(rows, order[eligible[order] == 1][:25])
-
-
-def test_a_query_that_says_nothing_brings_nothing() -> None:
-    vectors, query = np.ones((5, 2), np.float32), np.zeros(2, np.float32)
-    assert len(by_vector(None, vectors, query, np.ones(5, np.uint8), 3)) == 0
 
 
 def test_the_query_weighs_the_parts_of_a_search_vector_as_the_ranker_weighs_the_terms() -> None:
@@ -113,12 +86,12 @@ def test_the_priors_are_the_terms_of_one_side() -> None:
     np.testing.assert_allclose(prior, prior_of(bundle, mine, "member"), atol=1e-5)
 
 
-def test_by_prior_and_best_of_keep_the_order() -> None:
+def test_best_of_keeps_the_order() -> None:
     prior = np.array([0.5, 3.0, 2.0, 3.0, -1.0], np.float32)
-    assert by_prior(prior, np.ones(5, np.uint8), 3).tolist() == [1, 3, 2]
-    assert by_prior(prior, np.array([1, 0, 1, 0, 1], np.uint8), 9).tolist() == [2, 0, 4]
+    assert best_of(prior, np.arange(5), 3).tolist() == [1, 3, 2]
+    assert best_of(prior, np.array([0, 2, 4]), 9).tolist() == [2, 0, 4]
     assert best_of(prior, np.array([4, 0]), 2).tolist() == [0, 4]
-    assert by_prior(prior, np.zeros(5, np.uint8), 3).tolist() == []
+    assert best_of(prior, np.empty(0, np.int64), 3).tolist() == []
 
 
 def test_by_distance_is_the_nearest_of_any_two_places() -> None:

@@ -81,7 +81,7 @@ def test_what_is_not_offered_says_why_and_still_has_its_score(pipeline: Pipeline
 def test_a_lead_that_was_not_retrieved_has_no_rank(snapshot: Snapshot) -> None:
     """Nothing stands against it, but retrieval brings enough that fit better."""
     add_copies(snapshot, 450)
-    config = PipelineConfig(CandidateConfig(per_source=1, all_below=0))
+    config = PipelineConfig(CandidateConfig(new=1, all_below=0))
     pipeline = Pipeline(snapshot, config, clock=lambda: NOW_US)
     best, worst = (pipeline.explain("m3", f"copy{i}") for i in (0, 449))
     assert best.verdicts == ()

@@ -249,7 +249,7 @@ def test_an_observer_hears_of_every_stage_and_of_what_was_removed(snapshot: Snap
 
 
 def test_retrieval_s_knobs_are_used(snapshot: Snapshot) -> None:
-    few = PipelineConfig(CandidateConfig(per_source=1, all_below=0))
+    few = PipelineConfig(CandidateConfig(new=1, all_below=0))
     answer = Pipeline(snapshot, few, clock=lambda: NOW_US).recommend("m3", ListQuery(count=1))
     every = Pipeline(snapshot, clock=lambda: NOW_US).recommend("m3", ListQuery(count=1))
     assert answer.eligible_count == every.eligible_count

@@ -17,7 +17,7 @@ from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
 EVERYTHING = CandidateConfig()
-SOME = CandidateConfig(per_source=8, all_below=10)
+SOME = CandidateConfig(new=8, all_below=10)
 LITTLE = CandidateConfig(
     3, 0, 0, probes=1, list_rows=1, list_kept=1, block_rows=2, block_kept=1, ranked=1
 )

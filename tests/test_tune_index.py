@@ -37,9 +37,9 @@ def test_the_grid_is_around_the_defaults() -> None:
 
 
 def test_the_fastest_that_is_good_enough_is_chosen() -> None:
-    def candidate(per_source: int, recall: float, micros: float) -> Candidate:
+    def candidate(new: int, recall: float, micros: float) -> Candidate:
         points = tuple(Point(share, recall, micros, micros) for share in SHARES)
-        return Candidate(CandidateConfig(per_source=per_source), points)
+        return Candidate(CandidateConfig(new=new), points)
 
     fast, good, slow = candidate(1, 0.5, 10), candidate(2, 0.99, 20), candidate(3, 1.0, 90)
     assert choose([slow, fast, good], 0.99) is good
@@ -56,9 +56,7 @@ def test_who_looks_at_everything_finds_everything(bundle: Bundle) -> None:
 
 def test_the_knobs_of_a_configuration_are_replaced(tmp_path: Path) -> None:
     path = tmp_path / "recsvc.toml"
-    path.write_text(
-        "port = 1234\n\n[retrieval]\nper_source = 7\n# old\n\n[metrics]\nport = 0\n", "utf-8"
-    )
+    path.write_text("port = 1234\n\n[retrieval]\nnew = 7\n# old\n\n[metrics]\nport = 0\n", "utf-8")
     write_retrieval(path, {"all_below": 9})
     settings = load_settings(path).settings
     assert (settings.port, settings.metrics.port, settings.retrieval) == (1234, 0, {"all_below": 9})

@@ -15,7 +15,6 @@ from features.location import haversine_km
 from recsvc.model.additive import AdditiveModel, add_table_values
 from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
-from recsvc.model.index import VectorIndex, exact_search
 from recsvc.model.one_sided_terms import lead_features, member_features
 from recsvc.model.scan_tables import table_slope
 from recsvc.model.terms import OF_LEAD, OF_MEMBER
@@ -29,12 +28,12 @@ class CandidateConfig:
     looking closer (see `lead_scan`): `list_rows` of `probes` lists, of which
     `list_kept` are compared with `block_kept` out of the `block_rows` of the best blocks; `ranked`
     go on to the ranker. Up to `all_below` eligible leads all are ranked, up to `close_below` all
-    are compared, and all ranked where the caller restricts the list. Leads that are new:
-    `per_source` from each source. Looking less deep costs up to a tenth of the recall where
-    embeddings carry the list (`recsvc tune index`).
+    are compared, and all ranked where the caller restricts the list. Of leads that are new the
+    best `new` and some near ones are ranked. Looking less deep costs up to a tenth of the recall
+    where embeddings carry the list (`recsvc tune index`).
     """
 
-    per_source: int = 200
+    new: int = 64
     all_below: int = 256
     close_below: int = 4096
     probes: int = 48
@@ -63,20 +62,6 @@ def member_query(model: AdditiveModel, leads: LeadColumns, row: int) -> F32:
             table_slope(model, "interest_text") * leads.text[row],
         ]
     ).astype(np.float32)
-
-
-def by_vector(index: VectorIndex | None, vectors: F32, query: F32, eligible: U8, count: int) -> I32:
-    """The best rows by inner product; an index is used where there is one."""
-    if not query.any():
-        return np.empty(0, np.int32)
-    if index is None:
-        return exact_search(vectors, query, count, np.flatnonzero(eligible))
-    return index.search(query, count, eligible)
-
-
-def by_prior(prior: F32, eligible: U8, count: int) -> I32:
-    """The best rows by what does not depend on the other side."""
-    return best_of(prior, np.flatnonzero(eligible), count)
 
 
 def by_distance(

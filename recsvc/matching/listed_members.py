@@ -8,18 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recsvc.matching.candidates import (
-    by_distance,
-    by_prior,
-    by_vector,
-    member_prior,
-    member_query,
-)
 from recsvc.matching.masks import Masked
 from recsvc.matching.member_filter import MembersFiltered, kept_members
 from recsvc.matching.member_scan import Depth, Scope, asked_of, find_members
+from recsvc.matching.new_rows import best_new_members
 from recsvc.model.arrays import I32, I64, U8, LeadColumns
-from recsvc.model.snapshot import Snapshot, member_search_vectors
+from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
 _MANY = 65_536
@@ -34,11 +28,11 @@ class MemberConfig:
 
     Each step looks closer (see `member_scan`): `looked` by cell, topic and willingness, of which
     `kept` are compared by their vectors, beside `by_vector` of `probes` lists; `ranked` go on to
-    the ranker, and all of a tail of at most `tail_below`.
+    the ranker, and of members who are new or acted since the best `new` and some near ones.
     """
 
     all_below: int = 512
-    tail_below: int = 4096
+    new: int = 64
     looked: int = 512
     kept: int = 128
     probes: int = 64
@@ -137,16 +131,8 @@ def _of_tail(
     config: MemberConfig,
 ) -> I64:
     """Global rows of the tail, which is in no run and no list: all when few, else the best."""
-    members, start = snapshot.members.tail, snapshot.members.base_count
     eligible = (verdicts == Verdict.KEPT).astype(np.uint8)
-    if eligible.sum() <= max(config.tail_below, 2 * depth):
-        return np.flatnonzero(eligible) + start
-    count = max(config.kept, 2 * depth)
-    query = member_query(snapshot.bundle.ranker, leads, local)
-    place = leads.latitude_rad[local : local + 1], leads.longitude_rad[local : local + 1]
-    sources = (
-        by_vector(None, member_search_vectors(members), query, eligible, count),
-        by_distance(members.latitude_rad, members.longitude_rad, *place, eligible, count),
-        by_prior(member_prior(snapshot.bundle, members), eligible, count),
-    )
-    return np.unique(np.concatenate(sources)).astype(np.int64) + start
+    count = max(config.new, 2 * depth)
+    if eligible.sum() <= count:
+        return np.flatnonzero(eligible) + snapshot.members.base_count
+    return best_new_members(snapshot, leads, local, eligible, count)

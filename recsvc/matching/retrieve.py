@@ -8,21 +8,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from recsvc.matching.candidates import (
-    CandidateConfig,
-    by_distance,
-    by_prior,
-    by_vector,
-    lead_prior,
-    lead_query,
-)
+from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.lead_filter import Filtered
 from recsvc.matching.lead_scan import Depth, Scope, find_leads
 from recsvc.matching.masks import Masked
+from recsvc.matching.new_rows import best_new_leads
 from recsvc.matching.short_lists import from_short_list
-from recsvc.model.arrays import F32, I32, I64, U8, MemberColumns
+from recsvc.model.arrays import I64, U8
 from recsvc.model.open_leads import sum_blocks
-from recsvc.model.snapshot import Snapshot, lead_search_vectors
+from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
 
@@ -122,29 +116,8 @@ def _tail_candidates(
 ) -> I64:
     """Global rows of the tail, whose vectors are in no list: all when few, else the best."""
     members, local = snapshot.members.locate(member_row)
-    leads, start = snapshot.leads.tail, snapshot.leads.base_count
     eligible = (verdicts == Verdict.KEPT).astype(np.uint8)
-    count = max(config.per_source, 2 * depth)
-    if eligible.sum() <= max(config.per_source, config.all_below, 2 * depth):
-        return np.flatnonzero(eligible) + start
-    query = lead_query(snapshot.bundle.ranker, members, local)
-    places = _all_places(members, local)
-    where = leads.latitude_rad[:, None], leads.longitude_rad[:, None]
-    sources = (
-        by_vector(None, lead_search_vectors(leads), query, eligible, count),
-        by_distance(*where, *places, eligible, count),
-        by_prior(lead_prior(snapshot.bundle, leads, now_us), eligible, count),
-    )
-    return _union(sources) + start
-
-
-def _all_places(members: MemberColumns, local: int) -> tuple[F32, F32]:
-    """A member's own places and those of their activity (two float32[8], radians)."""
-    return (
-        np.concatenate([members.latitude_rad[local], members.activity_latitude_rad[local]]),
-        np.concatenate([members.longitude_rad[local], members.activity_longitude_rad[local]]),
-    )
-
-
-def _union(sources: tuple[I32, ...]) -> I64:
-    return np.unique(np.concatenate(sources)).astype(np.int64)
+    count = max(config.new, 2 * depth)
+    if eligible.sum() <= count:
+        return np.flatnonzero(eligible) + snapshot.leads.base_count
+    return best_new_leads(snapshot, members, local, eligible, now_us, count)

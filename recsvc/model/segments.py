@@ -45,6 +45,7 @@ class Table(Generic[Columns]):
         self._tail_rows: dict[str, int] = {}
         self._new_records: dict[int, bytes] = {}
         self._touched: set[int] = set()
+        self.version = 0  # moves with every change of a row
 
     @property
     def base_count(self) -> int:
@@ -99,6 +100,7 @@ class Table(Generic[Columns]):
 
     def touch(self, row: int) -> None:
         """Says that something in a row's columns was changed in place."""
+        self.version += 1
         if row < self.base_count:
             self._touched.add(row)
 
@@ -148,6 +150,7 @@ class Table(Generic[Columns]):
         `record` replaces the stored one; an id that was never here starts empty and brings one.
         A deleted one comes back with its vectors and counters: its log is not deleted with it.
         """
+        self.version += 1
         row = self.last_row(identifier)
         if row < self.base_count:
             local = self._append(identifier, self.record(row) if row >= 0 else b"")

@@ -88,6 +88,7 @@ class Snapshot:
         self.revision = Revision.parse(bundle.manifest.revision)
         self._index_config = index or IndexConfig()
         self.candidate_keys: dict[tuple[str, ...], frozenset[int]] = {}  # of sets asked about
+        self.kept_new: dict[str, tuple[tuple[int, int], tuple[F32, F32]]] = {}
         self._worlds: list[tuple[MemberColumns, World]] = []
 
     @cached_property
