@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.worlds import NOW_US, tiny_bundle
+from support.worlds import DAY_US, NOW_US, tiny_bundle
 
 from features.entities import Conflict, Event, EventKind, LeadState, Organization
 from recsvc.matching.candidates import CandidateConfig
@@ -139,6 +139,15 @@ def test_too_few_left_or_too_many_wanted_are_searched_for(snapshot: Snapshot) ->
         snapshot.leads.base.alive[row] = 0
         snapshot.leads.touch(row)
     assert rows_for(snapshot, member_id) is None
+
+
+def test_lists_serve_the_days_they_were_made_for(snapshot: Snapshot) -> None:
+    row = snapshot.members.row(someone(snapshot))
+    for days, served in ((-20, False), (-10, True), (10, True), (20, False)):
+        filtered = filter_leads(snapshot, row, NOW_US + days * DAY_US)
+        # Some leads are not created yet ten days before, so fewer may be left than are wanted.
+        found = from_short_list(snapshot, row, filtered, 1)
+        assert (found is not None) is served, days
 
 
 def test_a_lifted_recusal_asks_for_a_search(snapshot: Snapshot) -> None:

@@ -56,7 +56,7 @@ def make_short_lists(
     open_then = np.zeros(len(bundle.lead_ids), np.uint8)
     open_then[blocks.row] = snapshot.open_leads.at(now_us).verdict == 0
     organizations = snapshot.organizations
-    return ShortLists(rows, open_then, organizations.reach_sums(len(organizations)))
+    return ShortLists(rows, open_then, organizations.reach_sums(len(organizations)), now_us)
 
 
 def _lists_of(

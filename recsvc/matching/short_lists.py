@@ -17,6 +17,9 @@ from recsvc.model.arrays import I32, I64
 from recsvc.model.filter_world import FilterWorld, OpenRecord
 from recsvc.model.snapshot import Snapshot
 
+_GOOD_FOR_US = 14 * 86_400_000_000
+"""Leads grow old, and which are best changes: lists serve so long before and after their time."""
+
 _MOST_OPENED = 64
 """So many leads that opened since are ranked beside the listed ones; with more, all search."""
 
@@ -29,6 +32,8 @@ def from_short_list(
     if lists is None or member_row >= len(lists.row) or lists.row.shape[1] < wanted:
         return None
     opened = filtered.state.opened
+    if abs(filtered.state.asked_us - lists.made_us) > _GOOD_FOR_US:
+        return None
     if len(opened) > _MOST_OPENED or not _as_listed(snapshot, member_row):
         return None
     found = _still_open(

@@ -23,6 +23,7 @@ class ShortLists(NamedTuple):
     row: I32  # [m, k] base lead rows, best first, -1 padded; only -1: no list
     open_then: U8  # [n] whether a lead was open when the lists were made
     reach: I64  # [organizations + 1] see `OrganizationTree.reach_sums`, when they were made
+    made_us: int
 
 
 class ListedReach:
