@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from benchmarks.hotpath.index_kinds import raw_searches
+from benchmarks.hotpath.served_search import served_search
 from benchmarks.hotpath.vector_exam import Exam
+from recsvc.matching.candidates import CandidateConfig
 from recsvc.model.arrays import F32, I32, U8
 from recsvc.model.bundle import Bundle
 from recsvc.model.index import exact_search
@@ -29,7 +31,7 @@ def exam() -> Exam:
         )
         for mask in masks
     )
-    return Exam(vectors, queries, masks, exact)
+    return Exam(vectors, queries, np.arange(30), masks, exact)
 
 
 def test_an_exact_search_passes_every_exam(exam: Exam) -> None:
@@ -60,3 +62,11 @@ def test_a_bundle_can_be_examined(bundle: Bundle) -> None:
     exam = Exam.of(bundle, queries=3, seed=1)
     searches = dict(raw_searches(exam.vectors, 3, ()))
     assert exam.take(searches["faiss_flat"])[0].recall == 1.0
+
+
+def test_what_is_served_finds_the_largest_inner_products(bundle: Bundle) -> None:
+    """With a ranker that knows embeddings alone: all of them where all rows are compared."""
+    exam = Exam.of(bundle, queries=5, seed=1)
+    everything = CandidateConfig(close_below=1 << 30)
+    points = exam.take(served_search(bundle, exam, everything))
+    assert [point.recall for point in points] == [1.0] * len(SHARES)

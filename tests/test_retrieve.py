@@ -12,7 +12,6 @@ from recsvc.matching.listed_members import MemberConfig, member_candidates
 from recsvc.matching.masks import mask_leads, mask_members
 from recsvc.matching.retrieve import lead_candidates
 from recsvc.matching.score import score_pairs
-from recsvc.model.index import IndexConfig
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
@@ -30,10 +29,10 @@ MEMBERS_OF = {
 }
 
 
-@pytest.fixture(params=[IndexConfig(), IndexConfig(kind="FLAT", exact_below_rows=5)])
-def mixed(request: pytest.FixtureRequest) -> Snapshot:
-    """Rows in both segments; with and without an index over the first."""
-    snapshot = Snapshot(tiny_bundle(), request.param)
+@pytest.fixture
+def mixed() -> Snapshot:
+    """Rows in both segments."""
+    snapshot = Snapshot(tiny_bundle())
     for i in (1, 3, 20, 21, 22, 23, 24, 35):
         snapshot.members.move_to_tail(f"m{i}")
         snapshot.leads.move_to_tail(f"l{i}")

@@ -20,6 +20,7 @@ from benchmarks.hotpath.outcome import Outcome, finish
 from benchmarks.hotpath.quality import exhaustive, overlap
 from benchmarks.hotpath.rounds import Spread
 from benchmarks.hotpath.serve import stepping
+from benchmarks.hotpath.served_search import served_search
 from benchmarks.hotpath.vector_exam import Exam
 from benchmarks.hotpath.worlds import PROVINCE, QUICK, SEED, Step, open_world
 from benchmarks.musts import Figure
@@ -29,7 +30,6 @@ from recsvc.matching.candidates import CandidateConfig, lead_query
 from recsvc.matching.pipeline import Pipeline, now_us
 from recsvc.matching.queries import ListQuery, RankedList
 from recsvc.model.bundle import Bundle
-from recsvc.model.index import IndexConfig, VectorIndex
 from recsvc.model.registry import ModelRegistry
 from recsvc.model.snapshot import Snapshot, lead_search_vectors
 from training.tune_index import ListExam, Point
@@ -86,7 +86,7 @@ def measure_kinds(
     """Recall@50 and latency at every share of eligible leads.
 
     First of the whole pipeline against the full ranker over every eligible lead, then of searches
-    for the linear part of the ranker alone: our index, and faiss as it comes.
+    by embedding alone against the exact one: the lists that are served, and faiss as it comes.
     """
     points: list[dict[str, float | str]] = []
     found: list[Figure] = []
@@ -101,8 +101,8 @@ def measure_kinds(
     found += [_recall(f"{prefix}recall_at_50", point) for point in served.points]
     step(f"{prefix}vectors: the exact best")
     exam = Exam.of(bundle, queries, SEED)
-    ours = exam.take(VectorIndex(exam.vectors, IndexConfig()).search)
-    take("vector_index", ours)
+    ours = exam.take(served_search(bundle, exam, CandidateConfig()))
+    take("served_vectors", ours)
     found += [_recall(f"{prefix}vector_recall_at_50", point) for point in ours]
     for name, search in raw_searches(exam.vectors, SEED, _PROBES):
         step(f"{prefix}{name}")

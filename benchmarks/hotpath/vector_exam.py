@@ -1,7 +1,7 @@
 """Recall and latency of vector searches over a bundle's own leads.
 
-Queries are the linear part of the ranker for members drawn at random; eligible are shares of the
-leads drawn at random, because masks leave anything from all of them to a handful.
+Queries are the embeddings of members drawn at random, vectors those of the leads; eligible are
+shares of the leads drawn at random, because masks leave anything from all of them to a handful.
 """
 
 from __future__ import annotations
@@ -12,11 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from recsvc.matching.candidates import lead_query
-from recsvc.model.arrays import F32, I32, U8
+from recsvc.model.arrays import F32, I32, I64, U8
 from recsvc.model.bundle import Bundle
 from recsvc.model.index import exact_search
-from recsvc.model.snapshot import lead_search_vectors
 from training.tune_index import DEPTH, SHARES, Point
 
 _WARM = 3
@@ -27,12 +25,13 @@ Search = Callable[[F32, int, U8], I32]
 
 @dataclass(frozen=True)
 class Exam:
-    """Vectors (float32[n, d]), queries (float32[q, d]) and, a share, who is eligible and the exact
-    best of them for each query.
+    """Vectors (float32[n, d]), queries (float32[q, d]) of `members` (int64[q], rows) and, a share,
+    who is eligible and the exact best of them for each query.
     """
 
     vectors: F32
     queries: F32
+    members: I64
     eligible: tuple[U8, ...]
     exact: tuple[tuple[frozenset[int], ...], ...]
 
@@ -40,11 +39,10 @@ class Exam:
     def of(cls, bundle: Bundle, queries: int, seed: int) -> Exam:
         """Of a bundle's leads, asked for so many of its members."""
         rng = np.random.default_rng(seed)
-        vectors = np.ascontiguousarray(lead_search_vectors(bundle.leads))
-        count = len(bundle.member_ids)
-        rows = rng.choice(count, min(queries, count), replace=False).tolist()
-        asked = np.stack([lead_query(bundle.ranker, bundle.members, row) for row in rows])
-        asked = asked[asked.any(axis=1)]
+        vectors = np.ascontiguousarray(bundle.leads.vector)
+        known = np.flatnonzero(bundle.members.vector.any(axis=1))
+        members = rng.choice(known, min(queries, len(known)), replace=False)
+        asked = np.ascontiguousarray(bundle.members.vector[members])
         masks, exact = [], []
         for share in SHARES:
             mask = (rng.random(len(vectors)) < share).astype(np.uint8)
@@ -52,7 +50,7 @@ class Exam:
             masks.append(mask)
             best = (exact_search(vectors, query, DEPTH, allowed) for query in asked)
             exact.append(tuple(frozenset(rows.tolist()) for rows in best))
-        return cls(vectors, asked, tuple(masks), tuple(exact))
+        return cls(vectors, asked, members, tuple(masks), tuple(exact))
 
     def take(self, search: Search) -> tuple[Point, ...]:
         """How a search does, one point a share."""

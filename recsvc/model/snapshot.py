@@ -28,7 +28,7 @@ from recsvc.model.blocks import LeadBlocks, build_lead_blocks
 from recsvc.model.bundle import Bundle
 from recsvc.model.filter_world import FilterWorld, make_filter_world
 from recsvc.model.history import VERDICTS, History
-from recsvc.model.index import IndexConfig
+from recsvc.model.index import LISTS_SEED
 from recsvc.model.lead_readings import KeptReadings, LeadReading, read_leads
 from recsvc.model.lead_rows import LeadRows, Marks
 from recsvc.model.lists import build_lists
@@ -57,11 +57,11 @@ _MANY_LEADS = 300_000
 class Snapshot:
     """One tenant's live state. Row numbers are global (see `recsvc.model.segments`).
 
-    The search indexes lie over the base segments, each vector being embedding and text side by
-    side: a query weighs the two parts, so one index serves interest and expertise.
+    What scans read lies over the base segments and is made once; rows of the tails are looked at
+    beside it, one by one.
     """
 
-    def __init__(self, bundle: Bundle, index: IndexConfig | None = None) -> None:
+    def __init__(self, bundle: Bundle) -> None:
         widths = bundle.widths
         self.bundle = bundle
         self.members: Table[MemberColumns] = Table(
@@ -86,7 +86,6 @@ class Snapshot:
         self.readings = KeptReadings()
         self._trained_leads = bundle.leads.events > 0
         self.revision = Revision.parse(bundle.manifest.revision)
-        self._index_config = index or IndexConfig()
         self.candidate_keys: dict[tuple[str, ...], frozenset[int]] = {}  # of sets asked about
         self.kept_new: dict[str, tuple[tuple[int, int], tuple[F32, F32]]] = {}
         self._worlds: list[tuple[MemberColumns, World]] = []
@@ -108,7 +107,7 @@ class Snapshot:
 
     def _build_scan_rows(self) -> ScanRows:
         leads = self.leads.base
-        lists = build_lists(leads.vector, leads.organization, self._index_config.seed)
+        lists = build_lists(leads.vector, leads.organization, LISTS_SEED)
         return build_scan_rows(leads, self.blocks, lists)
 
     def scan_world(self, members: MemberColumns) -> World:
@@ -140,12 +139,12 @@ class Snapshot:
     @cached_property
     def member_embeddings(self) -> MemberLists:
         """The base members by the direction of their embedding."""
-        return embeddings_of(self.bundle, self._index_config.seed)
+        return embeddings_of(self.bundle, LISTS_SEED)
 
     @cached_property
     def member_texts(self) -> MemberLists:
         """The base members by what their texts say."""
-        return texts_of(self.bundle, self.scan_tables, self._index_config.seed)
+        return texts_of(self.bundle, self.scan_tables, LISTS_SEED)
 
     @cached_property
     def member_search(self) -> MemberSearch:

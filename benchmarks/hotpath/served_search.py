@@ -1,0 +1,60 @@
+"""The vector search that is served, alone: lists of the leads' embeddings, and nothing else to say.
+
+A request's scan weighs embeddings together with everything else the ranker knows. Here it runs with
+a ranker that knows embeddings alone, so what it finds can be held against an exact search for the
+largest inner products; the order is made exact at the end, as the ranker makes it.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from benchmarks.hotpath.vector_exam import Exam, Search
+from recsvc.matching.candidates import CandidateConfig
+from recsvc.matching.masks import Masked
+from recsvc.matching.retrieve import lead_candidates
+from recsvc.model.additive import AdditiveModel, single_feature_model
+from recsvc.model.arrays import F32, I32, U8
+from recsvc.model.bundle import Bundle
+from recsvc.model.index import exact_search
+from recsvc.model.snapshot import Snapshot
+from recsvc.model.terms import FEATURE_NAMES, INDEX
+from recsvc.model.verdicts import Verdict
+
+_SAMPLED = 1_000
+
+
+def served_search(bundle: Bundle, exam: Exam, config: CandidateConfig) -> Search:
+    """The scan for one of the exam's queries, as a search."""
+    ranker = embedding_alone(exam.vectors, exam.queries)
+    snapshot = Snapshot(replace(bundle, ranker=ranker))
+    now_us = time.time_ns() // 1_000
+    member_of = {q.tobytes(): row for q, row in zip(exam.queries, exam.members, strict=True)}
+
+    def search(query: F32, k: int, eligible: U8) -> I32:
+        verdicts = np.where(eligible, np.uint8(Verdict.KEPT), np.uint8(Verdict.NOT_ELIGIBLE))
+        masked = Masked((verdicts,))
+        member = member_of[query.tobytes()]
+        rows = lead_candidates(snapshot, member, masked, now_us, k, config)
+        return exact_search(exam.vectors, query, k, rows)
+
+    return search
+
+
+def embedding_alone(vectors: F32, queries: F32) -> AdditiveModel:
+    """A ranker whose score is the inner product, however large.
+
+    Scans read a table up to its last knot and go on in a straight line from there: the upper half
+    of the products is exact.
+    """
+    model = single_feature_model(INDEX["embedding"], len(FEATURE_NAMES))
+    products = queries @ vectors[:: max(1, len(vectors) // _SAMPLED)].T
+    low, middle = np.quantile(products, (0.0, 0.5))
+    model.knots[INDEX["embedding"]] = model.values[INDEX["embedding"]] = (
+        low,
+        max(middle, low + 1e-6),
+    )
+    return model
