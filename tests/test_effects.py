@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from recsvc.model.arrays import (
+    F32,
     I32,
     I64,
     LeadColumns,
@@ -17,7 +18,10 @@ from recsvc.model.arrays import (
     empty_leads,
     empty_members,
 )
-from recsvc.model.topic_terms import MEAN_LOG_KM, place_by_topic, stated_by_topic, stated_share
+from recsvc.model.pair_facts import lead_facts, member_facts
+from recsvc.model.pair_topics import fill_effects
+from recsvc.model.terms import FEATURE_COUNT, INDEX
+from recsvc.model.topic_terms import MEAN_LOG_KM, stated_share
 from training.config import AnswerConfig
 from training.effects import COLUMNS, NEAR, Asked, Effects, Said, asked_of, fit_effects
 from training.topics import MONTHS_AHEAD, topic_moments
@@ -129,14 +133,29 @@ def replace_rest(effects: Effects, rows: NDArray[np.bool_]) -> Effects:
 def test_terms_of_topics() -> None:
     effects = np.array([[-0.5, 1.0, 0.2], [0.5, 0.0, 0.0]], np.float32)
     topics, weights = np.array([0, 1, -1], np.int32), np.array([0.6, 0.2, 0.0], np.float32)
-    stated, nobody = np.array([0, -1], np.int32), np.array([-1, -1], np.int32)
-    away = MEAN_LOG_KM + 2.0
-    assert np.isclose(
-        place_by_topic(effects, away, topics, weights), (-0.75 * 0.5 + 0.25 * 0.5) * 2
-    )
-    assert np.isclose(stated_by_topic(effects, away, stated, topics, weights), 0.75 * (1.0 + 0.4))
-    assert np.isclose(stated_by_topic(effects, np.nan, stated, topics, weights), 0.75)
+    stated = np.array([0, -1], np.int32)
     assert np.isclose(stated_share(stated, topics, weights), 0.75)
-    assert np.isnan(place_by_topic(effects, np.nan, topics, weights))
-    assert np.isnan(stated_by_topic(effects, away, nobody, topics, weights))
-    assert np.isnan(place_by_topic(effects[:0], away, topics, weights))
+    away = MEAN_LOG_KM + 2.0
+    place, known = effects_of(effects, away, stated, topics, weights)
+    assert np.isclose(place, (-0.75 * 0.5 + 0.25 * 0.5) * 2)
+    assert np.isclose(known, 0.75 * (1.0 + 0.4))
+    place, known = effects_of(effects, np.nan, stated, topics, weights)
+    assert np.isnan(place)
+    assert np.isclose(known, 0.75)
+    place, known = effects_of(effects, away, stated[1:], topics, weights)
+    assert not np.isnan(place)
+    assert np.isnan(known)
+    assert np.isnan(effects_of(effects[:0], away, stated, topics, weights)).all()
+
+
+def effects_of(
+    effects: F32, log_km: float, stated: I32, topics: I32, weights: F32
+) -> tuple[float, float]:
+    """place_by_topic and stated_by_topic of one pair."""
+    members, leads = empty_members(1, Widths(1, 1)), empty_leads(1, Widths(1, 1))
+    members.topics[0, : len(stated)] = stated
+    leads.topics[0, : len(topics)], leads.topic_weights[0, : len(weights)] = topics, weights
+    own, lead = member_facts(members), lead_facts(leads)
+    out, row = np.full((1, FEATURE_COUNT), log_km, np.float32), np.zeros(1, np.int32)
+    fill_effects(out, effects, own.whole, row, lead.whole, lead.number, row)
+    return float(out[0, INDEX["place_by_topic"]]), float(out[0, INDEX["stated_by_topic"]])

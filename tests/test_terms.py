@@ -13,7 +13,8 @@ from features.entities import Lead, Member
 from features.willingness import SLOTS
 from recsvc.model.arrays import F32, LeadColumns, MemberColumns, Widths, empty_leads, empty_members
 from recsvc.model.one_sided_terms import lead_features, member_features
-from recsvc.model.pair_terms import nearest_place_km, pair_features
+from recsvc.model.pair_places import nearest_place_km
+from recsvc.model.pair_terms import pair_features
 from recsvc.model.terms import (
     FEATURE_COUNT,
     FEATURE_NAMES,

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from recsvc.model.arrays import F32, I32, I64, LeadColumns, MemberColumns
 from recsvc.model.one_sided_terms import MICROSECONDS_PER_HOUR
-from recsvc.model.pair_terms import nearest_place_km
+from recsvc.model.pair_places import nearest_place_km
 from recsvc.model.topic_terms import MEAN_LOG_KM, stated_share
 from training.effect_steps import OF_TOPIC, fit
 

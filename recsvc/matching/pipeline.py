@@ -165,7 +165,7 @@ class Pipeline:
             with self._stage("retrieve"):
                 rows = listed_members(snapshot, leads, local, masked, depth, config)
         with self._stage("rank"):
-            scored = score_members(snapshot.bundle, snapshot.members, rows, leads, local, when)
+            scored = score_members(snapshot, rows, leads, local, when)
 
         middles = snapshot.bundle.space.regions.middles
 

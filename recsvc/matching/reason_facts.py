@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from features.regions import Middles
 from recsvc.model.arrays import F32, I32, LeadColumns, MemberColumns
-from recsvc.model.pair_terms import nearest_place
+from recsvc.model.pair_places import nearest_place
 from recsvc.model.terms import FEATURES, INDEX
 
 GROUPS = tuple(dict.fromkeys(feature.group for feature in FEATURES))

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recsvc.matching.lead_scan import score_found
-from recsvc.model.additive import additive_terms
+from recsvc.matching.ranked import rank_leads
+from recsvc.model.additive import scored_terms
 from recsvc.model.arrays import F32, I32, I64, LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
 from recsvc.model.pair_terms import pair_features
@@ -34,29 +34,24 @@ def score_rows(
 ) -> Scored:
     """Scores n pairs of local rows (int32[n] each) of one member and one lead segment."""
     features = pair_features(members, member_rows, leads, lead_rows, now_us, bundle.context)
-    return _scored(bundle, features, additive_terms(bundle.ranker, features))
+    return Scored(features, *scored_terms(bundle.ranker, features))
 
 
 def score_leads(
     snapshot: Snapshot, members: MemberColumns, member: int, lead_rows: I64, now_us: int
 ) -> Scored:
     """Scores one member (local row) with n leads (global rows int64[n], base rows first)."""
-    bundle, leads = snapshot.bundle, snapshot.leads
-    in_base = len(lead_rows)
-    if leads.tail_count:
-        in_base = int((lead_rows < leads.base_count).sum())
-    local = lead_rows[:in_base].astype(np.int32)
-    scored = _scored(bundle, *score_found(snapshot.scan_world(members), member, local, now_us))
-    if in_base == len(lead_rows):
-        return scored
-    rows = (lead_rows[in_base:] - leads.base_count).astype(np.int32)
-    own, when = np.full(len(rows), member, np.int32), np.full(len(rows), now_us, np.int64)
-    new = score_rows(bundle, members, own, leads.tail, rows, when)
-    return Scored(*(np.concatenate(both) for both in zip(scored, new, strict=True)))
-
-
-def _scored(bundle: Bundle, features: F32, terms: F32) -> Scored:
-    return Scored(features, terms, terms.sum(axis=1) + np.float32(bundle.ranker.intercept))
+    worlds, leads = snapshot.pair_worlds, snapshot.leads
+    if not leads.tail_count:
+        return Scored(*rank_leads(worlds.of(members, leads.base), member, lead_rows, 0, now_us))
+    start = leads.base_count
+    in_base = int((lead_rows < start).sum())
+    old, new = worlds.of(members, leads.base), worlds.of(members, leads.tail)
+    parts = (
+        rank_leads(old, member, lead_rows[:in_base], 0, now_us),
+        rank_leads(new, member, lead_rows[in_base:], start, now_us),
+    )
+    return Scored(*(np.concatenate(both) for both in zip(*parts, strict=True)))
 
 
 def score_pairs(

@@ -4,33 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
-from recsvc.matching.score import Scored, score_rows
-from recsvc.model.arrays import I64, LeadColumns, MemberColumns
-from recsvc.model.bundle import Bundle
-from recsvc.model.segments import Table
+from recsvc.matching.ranked import rank_members
+from recsvc.matching.score import Scored
+from recsvc.model.arrays import I64, LeadColumns
+from recsvc.model.snapshot import Snapshot
 
 
 def score_members(
-    bundle: Bundle,
-    members: Table[MemberColumns],
-    rows: I64,
-    leads: LeadColumns,
-    lead: int,
-    now_us: int,
+    snapshot: Snapshot, rows: I64, leads: LeadColumns, lead: int, now_us: int
 ) -> Scored:
     """Scores n members (global rows int64[n], base rows first) with one lead (row of `leads`)."""
-    in_base = int((rows < members.base_count).sum())
-    parts: list[Scored] = []
-    for columns, local in (
-        (members.base, rows[:in_base]),
-        (members.tail, rows[in_base:] - members.base_count),
-    ):
-        if len(local) or not parts:
-            lead_rows = np.full(len(local), lead, np.int32)
-            when = np.full(len(local), now_us, np.int64)
-            parts.append(
-                score_rows(bundle, columns, local.astype(np.int32), leads, lead_rows, when)
-            )
-    if len(parts) == 1:
-        return parts[0]
+    worlds, members = snapshot.pair_worlds, snapshot.members
+    if not members.tail_count:
+        return Scored(*rank_members(worlds.of(members.base, leads), lead, rows, 0, now_us))
+    start = members.base_count
+    in_base = int((rows < start).sum())
+    old, new = worlds.of(members.base, leads), worlds.of(members.tail, leads)
+    parts = (
+        rank_members(old, lead, rows[:in_base], 0, now_us),
+        rank_members(new, lead, rows[in_base:], start, now_us),
+    )
     return Scored(*(np.concatenate(both) for both in zip(*parts, strict=True)))

@@ -73,49 +73,93 @@ def table_value(model: AdditiveModel, f: int, x: float) -> float:
     return value
 
 
+@njit(cache=True, nogil=True)
+def _add_terms(
+    x: F32,
+    knots: F32,
+    values: F32,
+    f: int,
+    count: int,
+    linear: int,
+    missing: float,
+    below: float,
+    above: float,
+    out: F32,
+) -> None:
+    """Adds the terms of feature f at n points (float32[n]) to `out`.
+
+    One loop without calls: a call counts references to the arrays it is given, which takes longer
+    than the look-up. Counting all knots below x takes a few vector instructions; halving, a branch
+    a step that the processor guesses wrong half of the time (6 instead of 25 ns a term).
+    """
+    for i in range(len(x) if count else 0):
+        at_x = x[i]
+        if np.isnan(at_x):
+            out[i] += missing
+            continue
+        reached = np.int32(0)
+        for k in range(count):
+            reached = np.int32(reached + (knots[f, k] <= at_x))
+        at = max(int(reached) - 1, 0)
+        value = float(values[f, at])
+        if linear != 0:
+            if at < count - 1:
+                share = (at_x - knots[f, at]) / (knots[f, at + 1] - knots[f, at])
+                share = max(share, np.float32(0.0))
+                value = float(values[f, at] + share * (values[f, at + 1] - values[f, at]))
+            value += min(at_x - knots[f, 0], np.float32(0.0)) * below
+            value += max(at_x - knots[f, count - 1], np.float32(0.0)) * above
+        out[i] += value
+
+
 @njit(cache=True)
 def add_table_values(model: AdditiveModel, f: int, x: F32, out: F32) -> None:
     """Adds the terms of one feature at n points (float32[n]) to `out`."""
-    count, linear, missing = model.counts[f], model.linear[f], model.missing[f]
-    knots, values = model.knots[f], model.values[f]
-    below, above = model.slope_below[f], model.slope_above[f]
-    for i in range(len(x)):
-        if count == 0:
-            return
-        if np.isnan(x[i]):
-            out[i] += missing
-            continue
-        value = _lookup(x[i], knots, values, count, linear)
-        if linear != 0:
-            value += min(x[i] - knots[0], np.float32(0.0)) * below
-            value += max(x[i] - knots[count - 1], np.float32(0.0)) * above
-        out[i] += value
+    _add_terms(
+        x,
+        model.knots,
+        model.values,
+        f,
+        model.counts[f],
+        model.linear[f],
+        model.missing[f],
+        model.slope_below[f],
+        model.slope_above[f],
+        out,
+    )
 
 
 @njit(cache=True, nogil=True)
 def additive_terms(model: AdditiveModel, features: F32) -> F32:
     """Terms (float32[n, F]) of n pairs' features (float32[n, F])."""
+    return scored_terms(model, features)[0]
+
+
+@njit(cache=True, nogil=True)
+def scored_terms(model: AdditiveModel, features: F32) -> tuple[F32, F32]:
+    """Terms (float32[n, F]) of n pairs' features (float32[n, F]), and their scores (float32[n])."""
     n, width = features.shape
-    out = np.zeros((n, width), np.float32)
-    # Feature by feature: a compiled call that passes the model on counts references to its arrays.
+    terms = np.zeros((n, width), np.float32)
+    knots, values = model.knots, model.values
+    # Feature by feature: what is the same for all pairs is taken out of the model once.
     for f in range(width):
-        column = np.zeros(n, np.float32)
-        add_table_values(model, f, features[:, f], column)
-        out[:, f] = column
-    return out
+        count, linear, missing = model.counts[f], model.linear[f], model.missing[f]
+        below, above = model.slope_below[f], model.slope_above[f]
+        x, out = features[:, f], terms[:, f]
+        _add_terms(x, knots, values, f, count, linear, missing, below, above, out)
+    scores = np.empty(n, np.float32)
+    for i in range(n):
+        total = model.intercept
+        for f in range(width):
+            total += terms[i, f]
+        scores[i] = total
+    return terms, scores
 
 
 @njit(cache=True)
 def additive_scores(model: AdditiveModel, features: F32) -> F32:
     """Scores (float32[n], log-odds when the log had exposures) of n pairs' features."""
-    terms = additive_terms(model, features)
-    out = np.empty(len(terms), np.float32)
-    for i in range(len(terms)):
-        total = model.intercept
-        for f in range(terms.shape[1]):
-            total += terms[i, f]
-        out[i] = total
-    return out
+    return scored_terms(model, features)[1]
 
 
 class Calibration(NamedTuple):

@@ -23,59 +23,80 @@ MOST_MOVE = 2.0
 @njit(cache=True, inline="always")
 def of_lead(leads: LeadColumns, j: int, now_us: int, context: TermContext, row: F32) -> None:
     """The features that are the same for every member."""
-    row[10] = np.nan
-    if leads.create_time_us[j] != 0:
-        row[10] = np.log1p(max(0.0, (now_us - leads.create_time_us[j]) / MICROSECONDS_PER_HOUR))
+    row[10] = log_age(leads.create_time_us[j], now_us)
     row[11] = leads.urgency[j]
-    row[18] = np.nan
-    known = leads.appeal_information[j]
-    if known > LEAST_INFORMATION:
-        row[18] = leads.appeal[j] + _moved(leads.appeal_moved[j], known + context.lead_precision)
+    row[18] = moved_value(
+        leads.appeal[j], leads.appeal_moved[j], leads.appeal_information[j], context.lead_precision
+    )
     row[19] = leads.content_appeal[j]
     row[20] = np.log1p(leads.exposures[j])
     row[21] = np.log1p(leads.events[j])
-    months = context.topic_moments.shape[1]
-    if months > 0:
-        month = int((now_us - context.moments_from_us) / MICROSECONDS_PER_MONTH)
-        month = min(max(month, 0), months - 1)
-        row[22] = _mean_over(
-            context.topic_moments[:, month], leads.topics[j], leads.topic_weights[j]
-        )
-    else:
-        row[22] = np.nan
+    month = month_of(context.topic_moments, context.moments_from_us, now_us)
+    row[22] = topic_moment(context.topic_moments, month, leads.topics[j], leads.topic_weights[j])
 
 
 @njit(cache=True, inline="always")
 def of_member(members: MemberColumns, m: int, context: TermContext, row: F32) -> None:
     """The features that are the same for every lead."""
-    row[12] = row[14] = row[15] = np.nan
     known = members.willingness_information[m]
-    if known > LEAST_INFORMATION:
-        moved = _moved(members.willingness_moved[m], known + context.member_precision)
-        row[12] = members.willingness[m] + moved
-        count, prior = members.answers[m], AUDIENCE_PRIOR
-        row[14] = (members.audience_met[m] + prior * context.audience_mean) / (count + prior)
-        row[15] = members.appeal_met[m] / (count + APPEAL_PRIOR)
+    row[12] = moved_value(
+        members.willingness[m], members.willingness_moved[m], known, context.member_precision
+    )
     row[13] = np.log1p(members.exposures[m])
+    row[14], row[15] = leads_met(
+        members.audience_met[m],
+        members.appeal_met[m],
+        members.answers[m],
+        known,
+        context.audience_mean,
+    )
 
 
-@njit(cache=True)
-def _mean_over(values: F32, topics: I32, weights: F32) -> float:
-    """Weighted mean of the values of a lead's topics; NaN when none is known."""
+@njit(cache=True, forceinline=True)
+def log_age(create_time_us: int, now_us: int) -> float:
+    """log(1 + hours) since a lead was submitted; NaN unknown."""
+    if create_time_us == 0:
+        return np.nan
+    return float(np.log1p(max(0.0, (now_us - create_time_us) / MICROSECONDS_PER_HOUR)))
+
+
+@njit(cache=True, forceinline=True)
+def moved_value(trained: float, moved: float, information: float, precision: float) -> float:
+    """A trained value, one Newton step further by all answers since; NaN without an answer."""
+    if not information > LEAST_INFORMATION:
+        return np.nan
+    return trained + min(max(moved / (information + precision), -MOST_MOVE), MOST_MOVE)
+
+
+@njit(cache=True, forceinline=True)
+def leads_met(
+    audience: float, appeal: float, answers: float, information: float, audience_mean: float
+) -> tuple[float, float]:
+    """Mean audience and mean appeal of the leads a member was asked about; NaN without any."""
+    if not information > LEAST_INFORMATION:
+        return np.nan, np.nan
+    audience = (audience + AUDIENCE_PRIOR * audience_mean) / (answers + AUDIENCE_PRIOR)
+    return audience, appeal / (answers + APPEAL_PRIOR)
+
+
+@njit(cache=True, forceinline=True)
+def month_of(moments: F32, from_us: int, now_us: int) -> int:
+    """Which column of the topics' moments (float32[topics, months]) holds now; -1 without any."""
+    month = int((now_us - from_us) / MICROSECONDS_PER_MONTH)
+    return int(min(max(month, 0), moments.shape[1] - 1))
+
+
+@njit(cache=True, forceinline=True)
+def topic_moment(moments: F32, month: int, topics: I32, weights: F32) -> float:
+    """Weighted mean of what moves a lead's topics in a month; NaN when none is known."""
     total, weight = 0.0, 0.0
     for i in range(len(topics)):
-        if topics[i] < 0:
+        if topics[i] < 0 or month < 0:
             break
-        if topics[i] < len(values):
-            total += weights[i] * values[topics[i]]
+        if topics[i] < len(moments):
+            total += weights[i] * moments[topics[i], month]
             weight += weights[i]
     return total / weight if weight > 0.0 else np.nan
-
-
-@njit(cache=True, inline="always")
-def _moved(total: float, curvature: float) -> float:
-    """One Newton step from the trained value, by all answers since."""
-    return min(max(total / curvature, -MOST_MOVE), MOST_MOVE)
 
 
 @njit(cache=True)

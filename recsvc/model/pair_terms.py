@@ -1,7 +1,10 @@
 """All features of pairs: what member and lead have in common, and what each brings by itself.
 
-Numba's cache does not see an edit of `one_sided_terms`, which is compiled into `pair_features`:
-delete the `*.nbi` files under the tree after one.
+Each family of features has a kernel that fills its columns for all pairs; rows are read from the
+columns, and from the records of `pair_facts` where nothing changes by the day.
+
+Numba's cache does not see an edit of a kernel that is compiled into another: delete the `*.nbi`
+files under the tree after one.
 """
 
 from __future__ import annotations
@@ -10,165 +13,38 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from features.location import haversine_km
-from recsvc.model.arrays import F32, I8, I32, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, I32, LEAD_TOPICS, LeadColumns, MemberColumns
 from recsvc.model.neighbours import place_of
-from recsvc.model.one_sided_terms import of_lead, of_member
+from recsvc.model.one_sided_terms import (
+    leads_met,
+    log_age,
+    month_of,
+    moved_value,
+    topic_moment,
+)
+from recsvc.model.pair_facts import (
+    LEAD_APPEAL,
+    LEAD_CONTENT,
+    LEAD_CREATED,
+    LEAD_NEIGHBOUR,
+    LEAD_TOPIC,
+    LEAD_WEIGHT,
+    WILLINGNESS,
+    Facts,
+    empty_lead_facts,
+    empty_member_facts,
+    fill_leads,
+    fill_members,
+)
+from recsvc.model.pair_places import fill_distances, fill_regions
+from recsvc.model.pair_topics import fill_answers, fill_effects, fill_sectors, fill_topics
+from recsvc.model.pair_words import fill_embeddings, fill_own_texts, fill_texts
 from recsvc.model.terms import FEATURE_COUNT, TermContext
-from recsvc.model.topic_terms import place_by_topic, stated_by_topic
 
-DENSITY_KM = 1.0
-DENSITY_FLOOR = 1e-6
+_CHUNK = 256
+"""Pairs whose records are made at once, when nobody has them."""
 
-
-@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _dot(a: F32, b: F32) -> float:
-    total = np.float32(0.0)
-    for i in range(len(a)):
-        total += a[i] * b[i]
-    return float(total)
-
-
-@njit(cache=True)
-def _overlap(topics_a: I32, weights_a: F32, topics_b: I32, weights_b: F32) -> float:
-    """Inner product of two sparse rows (-1 padded); NaN when either is empty."""
-    if topics_a[0] < 0 or topics_b[0] < 0:
-        return np.nan
-    total = 0.0
-    for i in range(len(topics_a)):
-        if topics_a[i] < 0:
-            break
-        for j in range(len(topics_b)):
-            if topics_b[j] < 0:
-                break
-            if topics_a[i] == topics_b[j]:
-                total += weights_a[i] * weights_b[j]
-    return total
-
-
-@njit(cache=True)
-def _answers_on(asked: I32, sums: F32, information: F32, topics: I32, weights: F32) -> float:
-    """How much more (log-odds) a member answers leads of these topics than others; NaN unknown.
-
-    One Newton step of an effect of member and topic, with a standard normal prior.
-    """
-    if topics[0] < 0 or asked[0] < 0:
-        return np.nan
-    total = 0.0
-    for i in range(len(topics)):
-        if topics[i] < 0:
-            break
-        for j in range(len(asked)):
-            if asked[j] < 0:
-                break
-            if asked[j] == topics[i]:
-                total += weights[i] * sums[j] / (1.0 + information[j])
-    return total
-
-
-@njit(cache=True)
-def nearest_place_km(lat: F32, lon: F32, lead_lat: float, lead_lon: float) -> float:
-    """Great-circle distance (haversine, km) from the nearest of a member's places; NaN unknown."""
-    best = np.inf
-    for i in range(len(lat)):
-        if np.isnan(lat[i]):
-            continue
-        best = min(best, haversine_km(lat[i], lon[i], lead_lat, lead_lon))
-    return best if best < np.inf else np.nan
-
-
-@njit(cache=True)
-def nearest_place(lat: F32, lon: F32, lead_lat: float, lead_lon: float) -> int:
-    """Which of a member's places is nearest, -1 when no distance is known."""
-    best, at = np.inf, -1
-    for i in range(len(lat)):
-        km = haversine_km(lat[i], lon[i], lead_lat, lead_lon)
-        if km < best:
-            best, at = km, i
-    return at
-
-
-@njit(cache=True)
-def _activity(
-    lat: F32, lon: F32, share: F32, lead_lat: float, lead_lon: float
-) -> tuple[float, float]:
-    """log(1 + km) from the nearest place of activity, and log of how much goes on around a lead.
-
-    What goes on at a place counts the less the farther it is: 1 / (1 + (km / DENSITY_KM)²). NaN for
-    a member without such places.
-    """
-    best, around = np.inf, 0.0
-    for i in range(len(lat)):
-        if np.isnan(lat[i]):
-            break
-        km = haversine_km(lat[i], lon[i], lead_lat, lead_lon)
-        best = min(best, km)
-        around += share[i] / (1.0 + km * km / (DENSITY_KM * DENSITY_KM))
-    if best == np.inf:
-        return np.nan, np.nan
-    return np.log1p(best), np.log(around + DENSITY_FLOOR)
-
-
-@njit(cache=True, fastmath={"contract", "reassoc", "nsz"})
-def _coded_dot(codes: I8, text: F32) -> float:
-    total = np.float32(0.0)
-    for i in range(len(text)):
-        total += np.float32(codes[i]) * text[i]
-    return float(total)
-
-
-@njit(cache=True)
-def _nearest_own(codes: I8, scales: F32, text: F32) -> float:
-    """Cosine of a lead's text with the nearest of a member's own; NaN for a member without."""
-    best = np.nan
-    for i in range(len(scales)):
-        if scales[i] == 0.0:
-            break
-        near = scales[i] * _coded_dot(codes[i], text)
-        if i == 0 or near > best:
-            best = near
-    return best
-
-
-@njit(cache=True)
-def _co_taken(leads: I32, weights: F32, row: int) -> float:
-    """How much a lead goes with those a member took; NaN when one side has nothing to compare."""
-    if row < 0 or weights[0] == 0.0:
-        return np.nan
-    at = place_of(leads, row)
-    return float(weights[at]) if at >= 0 else 0.0
-
-
-@njit(cache=True)
-def _shared_levels(member_region: I32, lead_region: I32) -> float:
-    """Levels (province … town) the lead shares with the member's best place; NaN unknown."""
-    if lead_region[0] < 0:
-        return np.nan
-    best = -1.0
-    for place in range(member_region.shape[0]):
-        if member_region[place, 0] < 0:
-            continue
-        shared = 0.0
-        for level in range(4):
-            if member_region[place, level] < 0 or member_region[place, level] != lead_region[level]:
-                break
-            shared += 1.0
-        best = max(best, shared)
-    return best if best >= 0.0 else np.nan
-
-
-@njit(cache=True)
-def _sector_topics(sector: int, topics: I32, table: F32) -> float:
-    """The best log-odds of the member's sector over the lead's topics; NaN unknown."""
-    if sector < 0 or sector >= table.shape[0] or topics[0] < 0:
-        return np.nan
-    best = -np.inf
-    for i in range(len(topics)):
-        if topics[i] < 0:
-            break
-        if topics[i] < table.shape[1]:
-            best = max(best, table[sector, topics[i]])
-    return best if best > -np.inf else np.nan
+I64 = NDArray[np.int64]
 
 
 @njit(cache=True, nogil=True)
@@ -177,67 +53,151 @@ def pair_features(
     member_rows: I32,
     leads: LeadColumns,
     lead_rows: I32,
-    now_us: NDArray[np.int64],
+    now_us: I64,
     context: TermContext,
 ) -> F32:
     """Features (float32[n, FEATURE_COUNT]) of n pairs of rows, each seen at its own `now_us`."""
     n = len(lead_rows)
     out = np.empty((n, FEATURE_COUNT), np.float32)
-    for i in range(n):
-        m, j = member_rows[i], lead_rows[i]
-        row = out[i]
-        row[0] = _dot(members.vector[m], leads.vector[j])
-        row[1] = _dot(members.text[m], leads.text[j])
-        row[2] = _dot(members.interest_text[m], leads.text[j])
-        row[3] = _overlap(
-            members.topics[m], members.topic_weights[m], leads.topics[j], leads.topic_weights[j]
-        )
-        row[4] = _overlap(
-            members.interest_topics[m],
-            members.interest_topic_weights[m],
-            leads.topics[j],
-            leads.topic_weights[j],
-        )
-        row[5] = _sector_topics(members.sector[m], leads.topics[j], context.sector_topics)
-        row[6] = row[7] = row[27] = np.nan
-        if not np.isnan(leads.latitude_rad[j]):
-            at = leads.latitude_rad[j], leads.longitude_rad[j]
-            row[6] = np.log1p(
-                nearest_place_km(members.latitude_rad[m], members.longitude_rad[m], at[0], at[1])
-            )
-            row[7], row[27] = _activity(
-                members.activity_latitude_rad[m],
-                members.activity_longitude_rad[m],
-                members.activity_share[m],
-                at[0],
-                at[1],
-            )
-        row[8] = _shared_levels(members.region[m], leads.region[j])
-        row[9] = np.nan
-        if members.organization[m] >= 0 and leads.organization[j] >= 0:
-            row[9] = 1.0 if members.organization[m] == leads.organization[j] else 0.0
-        of_lead(leads, j, now_us[i], context, row)
-        of_member(members, m, context, row)
-        row[16] = _answers_on(
-            members.answer_topics[m],
-            members.answer_topic_sums[m],
-            members.answer_topic_information[m],
-            leads.topics[j],
-            leads.topic_weights[j],
-        )
-        row[17] = _dot(members.answer_text[m], leads.text[j])
-        row[23] = place_by_topic(
-            context.topic_effects, row[6], leads.topics[j], leads.topic_weights[j]
-        )
-        row[24] = stated_by_topic(
-            context.topic_effects,
-            row[6],
-            members.topics[m],
-            leads.topics[j],
-            leads.topic_weights[j],
-        )
-        row[25] = _nearest_own(members.own_text[m], members.own_text_scale[m], leads.text[j])
-        row[26] = _co_taken(
-            members.co_taken_leads[m], members.co_taken_weights[m], leads.neighbour_row[j]
-        )
+    size = min(n, _CHUNK)
+    own, other = empty_member_facts(size), empty_lead_facts(size)
+    for begin in range(0, n, _CHUNK):
+        end = min(begin + _CHUNK, n)
+        m, j = member_rows[begin:end], lead_rows[begin:end]
+        member, at = _runs(m)
+        lead, lead_at = _runs(j)
+        fill_members(members, member, own)
+        fill_leads(leads, lead, other)
+        when = now_us[begin:end]
+        fill_features(members, m, own, at, leads, j, other, lead_at, when, context, out[begin:end])
     return out
+
+
+@njit(cache=True, nogil=True)
+def _runs(rows: I32) -> tuple[I32, I32]:
+    """Each row once that comes several times on end, and where in these each one is."""
+    at, count = np.empty(len(rows), np.int32), 0
+    once = np.empty(len(rows), np.int32)
+    for i in range(len(rows)):
+        if i == 0 or rows[i] != rows[i - 1]:
+            once[count] = rows[i]
+            count += 1
+        at[i] = count - 1
+    return once[:count], at
+
+
+@njit(cache=True, nogil=True)
+def fill_features(
+    members: MemberColumns,
+    m: I32,
+    facts: Facts,
+    at: I32,
+    leads: LeadColumns,
+    j: I32,
+    lead_facts: Facts,
+    lead_at: I32,
+    now_us: I64,
+    context: TermContext,
+    out: F32,
+) -> None:
+    """Features of n pairs into float32[n, FEATURE_COUNT].
+
+    Rows `m`, `j` (int32[n]) of the columns have the records `at`, `lead_at` of the facts.
+    """
+    exact, whole, number = facts.exact, facts.whole, facts.number
+    lead_exact, lead_whole, lead_number = lead_facts.exact, lead_facts.whole, lead_facts.number
+    fill_embeddings(out, members.vector, m, leads.vector, j)
+    fill_texts(out, members.text, members.interest_text, members.answer_text, m, leads.text, j)
+    fill_own_texts(out, members.own_text, m, number, at, leads.text, j)
+    fill_distances(out, exact, number, at, lead_exact, lead_at)
+    fill_regions(out, whole, at, lead_whole, lead_at)
+    fill_topics(out, whole, number, at, lead_whole, lead_number, lead_at)
+    fill_sectors(out, context.sector_topics, whole, at, lead_whole, lead_at)
+    fill_answers(
+        out,
+        members.answer_topics,
+        members.answer_topic_sums,
+        members.answer_topic_information,
+        m,
+        lead_whole,
+        lead_number,
+        lead_at,
+    )
+    fill_effects(out, context.topic_effects, whole, at, lead_whole, lead_number, lead_at)
+    _fill_co_taken(out, members.co_taken_leads, members.co_taken_weights, m, lead_whole, lead_at)
+    _fill_of_members(out, members, m, number, at, context)
+    _fill_of_leads(out, leads, j, lead_facts, lead_at, now_us, context)
+
+
+@njit(cache=True, nogil=True)
+def _fill_co_taken(out: F32, listed: I32, weights: F32, m: I32, leads: I32, lead_at: I32) -> None:
+    """How much a lead goes with those a member took; NaN when one side has nothing to compare."""
+    for i in range(len(m)):
+        row, own = leads[lead_at[i], LEAD_NEIGHBOUR], m[i]
+        out[i, 26] = np.nan
+        if row >= 0 and weights[own, 0] != 0.0:
+            at = place_of(listed[own], row)
+            out[i, 26] = weights[own, at] if at >= 0 else 0.0
+
+
+@njit(cache=True, forceinline=True)
+def _fill_of_members(
+    out: F32, members: MemberColumns, m: I32, number: F32, at: I32, context: TermContext
+) -> None:
+    """What a member brings to every lead; in a member's own list it is worked out once."""
+    information, moved = members.willingness_information, members.willingness_moved
+    audience, appeal, answers = members.audience_met, members.appeal_met, members.answers
+    exposures = members.exposures
+    precision, audience_mean = context.member_precision, context.audience_mean
+    for i in range(len(m)):
+        own = m[i]
+        if i > 0 and m[i - 1] == own:
+            for f in range(12, 16):
+                out[i, f] = out[i - 1, f]
+            continue
+        trained, known = number[at[i], WILLINGNESS], information[own]
+        out[i, 12] = moved_value(trained, moved[own], known, precision)
+        out[i, 13] = np.log1p(exposures[own])
+        out[i, 14], out[i, 15] = leads_met(
+            audience[own], appeal[own], answers[own], known, audience_mean
+        )
+
+
+@njit(cache=True, forceinline=True)
+def _fill_of_leads(
+    out: F32,
+    leads: LeadColumns,
+    j: I32,
+    facts: Facts,
+    at: I32,
+    now_us: I64,
+    context: TermContext,
+) -> None:
+    """What a lead brings to every member; in a lead's own list it is worked out once."""
+    urgency, exposures, events = leads.urgency, leads.exposures, leads.events
+    information, moved = leads.appeal_information, leads.appeal_moved
+    created, number, whole = facts.time, facts.number, facts.whole
+    precision, moments, first = (
+        context.lead_precision,
+        context.topic_moments,
+        context.moments_from_us,
+    )
+    for i in range(len(j)):
+        row, a = j[i], at[i]
+        if i > 0 and j[i - 1] == row and now_us[i - 1] == now_us[i]:
+            out[i, 10], out[i, 11] = out[i - 1, 10], out[i - 1, 11]
+            for f in range(18, 23):
+                out[i, f] = out[i - 1, f]
+            continue
+        out[i, 10] = log_age(created[a, LEAD_CREATED], now_us[i])
+        out[i, 11] = urgency[row]
+        out[i, 18] = moved_value(number[a, LEAD_APPEAL], moved[row], information[row], precision)
+        out[i, 19] = number[a, LEAD_CONTENT]
+        out[i, 20] = np.log1p(exposures[row])
+        out[i, 21] = np.log1p(events[row])
+        month = month_of(moments, first, now_us[i])
+        topics, weights = (
+            whole[a, LEAD_TOPIC : LEAD_TOPIC + LEAD_TOPICS],
+            number[a, LEAD_WEIGHT : LEAD_WEIGHT + LEAD_TOPICS],
+        )
+        out[i, 22] = topic_moment(moments, month, topics, weights)

@@ -37,6 +37,8 @@ from recsvc.model.member_runs import MemberRuns
 from recsvc.model.member_search import MemberSearch, embeddings_of, runs_of, texts_of
 from recsvc.model.open_leads import OpenLeads
 from recsvc.model.organizations import OrganizationTree
+from recsvc.model.pair_facts import Facts, lead_facts, member_facts
+from recsvc.model.pair_world import PairWorlds
 from recsvc.model.recusals import Recusals
 from recsvc.model.scan_rows import ScanRows, build_scan_rows, row_views
 from recsvc.model.scan_tables import ScanTables, scan_tables
@@ -46,7 +48,15 @@ from recsvc.model.short_lists import ListedReach, ShortLists
 from recsvc.store.codec import RecordKind
 from recsvc.store.revision import Revision
 
-WRITTEN = ("blocks", "scan_rows", "member_runs", "member_embeddings", "member_texts")
+WRITTEN = (
+    "blocks",
+    "scan_rows",
+    "member_runs",
+    "member_embeddings",
+    "member_texts",
+    "member_facts",
+    "lead_facts",
+)
 """Properties of a snapshot whose tables are written with a bundle."""
 
 _BLOCK_ROWS = 16
@@ -157,6 +167,23 @@ class Snapshot:
             self.member_embeddings,
             self.member_texts,
         )
+
+    @cached_property
+    def member_facts(self) -> Facts:
+        """The base members as ranking reads them."""
+        members = self.members.base
+        return self.bundle.tables.get("member_facts", Facts, lambda: member_facts(members))
+
+    @cached_property
+    def lead_facts(self) -> Facts:
+        """The base leads as ranking reads them."""
+        return self.bundle.tables.get("lead_facts", Facts, lambda: lead_facts(self.leads.base))
+
+    @cached_property
+    def pair_worlds(self) -> PairWorlds:
+        """What ranking reads."""
+        members, leads = self.members.base, self.leads.base
+        return PairWorlds(self.bundle, members, self.member_facts, leads, self.lead_facts)
 
     @cached_property
     def open_leads(self) -> OpenLeads:
