@@ -59,7 +59,7 @@ def build_member_lists(
     """Lists of n members (float32[n, d]) for leads whose vectors look like float32[l, d]."""
     own = np.flatnonzero((vectors != ordinary).any(axis=1)).astype(np.int32)
     kept = np.ascontiguousarray(vectors[own])
-    there, turn = _turns(_sample(kept, seed), _sample(leads, seed))
+    there, turn = turns(kept, leads, seed)
     turned = kept @ there
     lists = build_lists(turned, organization[own], seed)
     slot = np.full(len(vectors), -1, np.int32)
@@ -120,8 +120,11 @@ def _sample(vectors: F32, seed: int) -> F32:
     return vectors[np.random.default_rng(seed).choice(len(vectors), _SAMPLED, replace=False)]
 
 
-def _turns(members: F32, leads: F32) -> tuple[F32, F32]:
-    """What members (float32[d, r]) and what leads (float32[r, d]) are multiplied with."""
+def turns(members: F32, leads: F32, seed: int) -> tuple[F32, F32]:
+    """What members (float32[d, r]) and what leads (float32[r, d]) are multiplied with, to keep as
+    much of their inner products as r dimensions can; told from a sample.
+    """
+    members, leads = _sample(members, seed), _sample(leads, seed)
     values, axes = np.linalg.eigh(_moments(leads))
     used = values > _LEAST_SHARE * max(values[-1], 1e-30)
     root = np.sqrt(values[used])

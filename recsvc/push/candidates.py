@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recsvc.matching.candidates import member_query
 from recsvc.matching.filters import Eligibility
 from recsvc.matching.masks import Masked, mask_members
 from recsvc.matching.score import score_pairs
@@ -22,12 +21,13 @@ from recsvc.model.terms import INDEX
 from recsvc.model.verdicts import Verdict
 from recsvc.push.log import PushLog
 from recsvc.push.network import F64
-from recsvc.push.rough import Rough, best_rows, linear_scores, prepare
+from recsvc.push.rough import Ranking, Rough, prepare, ranking, sought
+from recsvc.push.rough_best import best_rows
 
 _BLOCK = 64
 """Leads looked at together: a block's scores of all members fit the cache a few times over."""
-_POOL = 2.25
-"""The ranker looks at so many times the wanted number: a hundredth of the best is missed then."""
+_POOL = 1.5
+"""The ranker looks at so many times the wanted number: a seventieth of the best is missed then."""
 _THREADS = 2
 """Matrix products and kernels run without the interpreter's lock."""
 
@@ -74,7 +74,7 @@ class CandidateFinder:
         self._now_us = now_us
         self._free = free
         self._pushed = pushed
-        self._prepared: list[tuple[int, Rough]] | None = None
+        self._prepared: tuple[Ranking, list[tuple[int, Rough]]] | None = None
 
     def mask(self, lead_row: int, wanted: Eligibility = _EVERYBODY) -> Masked:
         """The pipeline's masks of one lead (global row)."""
@@ -84,8 +84,10 @@ class CandidateFinder:
 
     def best(self, leads: I64, wanted: dict[int, Eligibility], count: int) -> Candidates:
         """The best `count` members of each lead (global rows); `wanted` restricts some leads."""
-        self._segments()  # once, before threads want it
-        blocks = [leads[at : at + _BLOCK] for at in range(0, len(leads), _BLOCK)]
+        self._rough()  # once, before threads want it
+        # Leads that the same members may get are looked at together.
+        order = np.argsort(self._organizations(leads), kind="stable")
+        blocks = [leads[order[at : at + _BLOCK]] for at in range(0, len(leads), _BLOCK)]
         with ThreadPoolExecutor(_THREADS) as threads:
             found = list(threads.map(lambda block: self._best_of(block, wanted, count), blocks))
         nothing = np.empty(0, np.int64)
@@ -93,19 +95,27 @@ class CandidateFinder:
         pairs = Pairs(
             *(np.concatenate(column) for column in zip(*(f.pairs for f in found), strict=True))
         )
+        by_lead, back = np.argsort(pairs.lead, kind="stable"), np.argsort(order)
         return Candidates(
-            pairs,
-            np.concatenate([part.eligible for part in found]),
-            np.concatenate([part.free for part in found]),
+            Pairs._make(column[by_lead] for column in pairs),
+            np.concatenate([part.eligible for part in found])[back],
+            np.concatenate([part.free for part in found])[back],
         )
 
-    def _segments(self) -> list[tuple[int, Rough]]:
+    def _organizations(self, leads: I64) -> I64:
+        """Of each lead (global rows)."""
+        place = (self._snapshot.leads.locate(row) for row in leads.tolist())
+        return np.array([columns.organization[local] for columns, local in place], np.int64)
+
+    def _rough(self) -> tuple[Ranking, list[tuple[int, Rough]]]:
+        """What the rough scores are made of: of all members, and of each segment."""
         if self._prepared is None:
-            snapshot = self._snapshot
-            self._prepared = [
-                (start, prepare(snapshot.bundle, columns))
-                for start, columns in snapshot.members.segments()
+            bundle, members = self._snapshot.bundle, self._snapshot.members
+            ranked = ranking(bundle)
+            segments = [
+                (start, prepare(bundle, ranked, columns)) for start, columns in members.segments()
             ]
+            self._prepared = ranked, segments
         return self._prepared
 
     def _best_of(self, block: I64, wanted: dict[int, Eligibility], count: int) -> Candidates:
@@ -162,14 +172,19 @@ class CandidateFinder:
     def _search(self, block: I64, usable: list[U8], count: int) -> list[I64]:
         found: list[list[I64]] = [[] for _ in block]
         place = [self._snapshot.leads.locate(int(lead)) for lead in block]
-        model = self._snapshot.bundle.ranker
-        queries = np.stack([member_query(model, columns, local) for columns, local in place])
+        ranked, segments = self._rough()
+        wanted = [sought(ranked, columns, local) for columns, local in place]
+        vectors = np.stack([columns.vector[local] for columns, local in place])
+        texts = np.stack([columns.text[local] for columns, local in place]) @ ranked.text_turn.T
         most = int(_POOL * count)
-        for start, part in self._segments():
-            scores = linear_scores(part, queries)
-            for i, mask in enumerate(usable):
-                inside = mask[start : start + len(part.prior)]
-                found[i].append(best_rows(scores[i], inside, part, *place[i], most) + start)
+        for start, part in segments:
+            masks = [mask[start : start + len(part.prior)] for mask in usable]
+            rows = np.flatnonzero(np.bitwise_or.reduce(masks))
+            near, alike = vectors @ part.vectors[rows].T, texts @ part.texts[rows].T
+            for i, mask in enumerate(masks):
+                dots = near[i], alike[i]
+                best = best_rows(rows, *dots, mask, part, wanted[i], ranked.tables, most)
+                found[i].append(best + start)
         return [np.concatenate([np.empty(0, np.int64), *rows]) for rows in found]
 
 

@@ -33,10 +33,10 @@ class Drawn(NamedTuple):
 
 def draw_chance_leads(task: Task, leads: B8, rng: np.random.Generator) -> tuple[Drawn, I32]:
     """Members of the `leads` (bool[L]) left to chance, and the caps (int32[M]) that remain."""
-    out, cap = _nothing(task), task.cap.copy()
-    for lead in np.flatnonzero(leads):
-        begin, end = np.searchsorted(task.pair_lead, [lead, lead + 1])
-        _draw(out, cap, task, slice(begin, end), int(task.most[lead]), 1.0, rng)
+    out, cap, start = _nothing(task), task.cap.copy(), _starts(task)
+    for lead in np.flatnonzero(leads).tolist():
+        pairs = slice(start[lead], start[lead + 1])
+        _draw(out, cap, task, pairs, int(task.most[lead]), 1.0, rng)
     return out, cap
 
 
@@ -46,10 +46,9 @@ def explore_plan(task: Task, chosen: B8, share: float, rng: np.random.Generator)
     if share <= 0:
         return out
     cap = task.cap - np.bincount(task.pair_member[chosen], minlength=len(task.cap))
-    explored = rng.random(len(task.worth)) < share
+    explored, start = rng.random(len(task.worth)) < share, _starts(task)
     for lead in range(len(task.worth)):
-        begin, end = np.searchsorted(task.pair_lead, [lead, lead + 1])
-        pairs = slice(int(begin), int(end))
+        pairs = slice(start[lead], start[lead + 1])
         count = int(chosen[pairs].sum())
         if count == 0:
             continue
@@ -66,6 +65,13 @@ def explore_plan(task: Task, chosen: B8, share: float, rng: np.random.Generator)
         _draw(out, cap, task, pairs, count, share, rng)
         out.propensity[pairs][before & out.chosen[pairs]] += 1.0 - share
     return out
+
+
+def _starts(task: Task) -> list[int]:
+    """Where each lead's pairs begin, and where the last one's end."""
+    leads = np.arange(len(task.worth) + 1, dtype=task.pair_lead.dtype)
+    start: list[int] = np.searchsorted(task.pair_lead, leads).tolist()
+    return start
 
 
 def _nothing(task: Task) -> Drawn:

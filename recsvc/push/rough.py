@@ -1,7 +1,10 @@
 """A rough score of every member for a lead, cheap enough to be computed for all of them.
 
-The linear terms (a matrix product), what does not depend on the lead, the topics both have, and the
-two place terms by chord instead of great circle. It only decides whom the ranker looks at.
+It has all terms of the ranker that tell members apart by much: the embedding whole (what a member
+has in common with few leads lies in no dimension that many share), texts in the few dimensions in
+which members and leads differ most, what does not depend on the lead, topics, sector, place,
+region. It only decides whom the ranker looks at. What is the same for all members of a lead is left
+out.
 """
 
 from __future__ import annotations
@@ -9,22 +12,24 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from features.location import EARTH_RADIUS_KM
 from recsvc.matching.candidates import member_prior
-from recsvc.model.additive import AdditiveModel, additive_terms
-from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns, MemberColumns
+from recsvc.model.additive import AdditiveModel, add_table_values, table_value
+from recsvc.model.arrays import F32, I32, I64, LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
-from recsvc.model.scan_tables import table_slope
-from recsvc.model.snapshot import member_search_vectors
-from recsvc.model.terms import FEATURE_COUNT, INDEX
+from recsvc.model.member_lists import turns
+from recsvc.model.scan_tables import ScanTables, scan_tables, table_slope
+from recsvc.model.terms import INDEX
 
-_EARTH_RADIUS_KM = 6371.0088
-_BINS = 2048
-"""One kilometre each; farther is as far as the last."""
-_NOWHERE = 9.0
-"""A coordinate of a place that is not known; unit vectors stay within 1."""
-_FARTHEST = 2.0
+FAR_KM = 1e6
+"""A coordinate of a place that is not known."""
+
+
+_LEAST = -1e3
+"""Of a term: a lead without topics has the same of every sector."""
+_SEED = 0
+"""Of the sample that tells in which dimensions members and leads differ."""
 
 
 class Topics(NamedTuple):
@@ -35,153 +40,171 @@ class Topics(NamedTuple):
     value: F32  # [entries] what a lead's weight of the topic is multiplied with
 
 
+class Ranking(NamedTuple):
+    """What is the same for all segments of the member table."""
+
+    model: AdditiveModel
+    tables: ScanTables
+    text_turn: F32  # [r, dt] turns a lead's text to where members and leads differ most
+    text_there: F32  # [dt, r] the same for members
+    effects: F32  # [topics, 3], see recsvc.model.topic_terms
+    sectors: F32  # [sectors + 1, topics] the sector's term for a lead of the topic; last: not known
+
+
 class Rough(NamedTuple):
     """One segment of the member table, prepared for many leads."""
 
-    vectors: F32  # [n, w]
+    vectors: F32  # [n, d]
+    texts: F32  # [n, r]
     prior: F32  # [n]
-    homes: F32  # [n, 4, 3] on the unit sphere
+    by_topics: F32  # [n] added for a lead that has topics
+    homes: F32  # [n, 4, 3] on a globe of kilometres, the known ones first
     active: F32  # [n, 4, 3]
-    home_value: F32  # [_BINS + 1] of the distance term by km; the last: unknown
-    active_value: F32  # [_BINS + 1]
-    topics: Topics
+    sector: I32  # [n]
+    region: I32  # [n, 4, 4]
+    stated: Topics
+    liked: Topics  # of interest and answers together
 
 
-def prepare(bundle: Bundle, columns: MemberColumns) -> Rough:
-    """Everything that is the same for all leads."""
-    model = bundle.ranker
-    expertise, interest = (table_slope(model, f"{kind}_topics") for kind in _KINDS)
+class Sought(NamedTuple):
+    """What is to be known of a lead."""
+
+    topics: I32  # [k] those it has
+    weights: F32  # [k]
+    stated: F32  # [k] log-odds of stating the topic, at 20 km
+    away: F32  # [k] the same, for each unit of log-km from there
+    known: bool  # its place
+    place_km: F32  # [3]
+    home: F32  # [ENTRIES + 1] what a home's distance says, with what the lead's topics say of it
+    sector: F32  # [sectors + 1] last: not known
+    region: I32  # [4]
+
+
+def ranking(bundle: Bundle) -> Ranking:
+    """What the rough score reads of a bundle."""
+    model, leads, members = bundle.ranker, bundle.leads, bundle.members
+    text_there, text_turn = turns(_text(model, members), leads.text, _SEED)
+    context = bundle.context
+    return Ranking(
+        model,
+        scan_tables(model),
+        text_turn,
+        text_there,
+        context.topic_effects,
+        _sectors(model, context.sector_topics),
+    )
+
+
+def prepare(bundle: Bundle, ranked: Ranking, columns: MemberColumns) -> Rough:
+    """Everything of a segment that is the same for all leads."""
+    model = ranked.model
+    answered = columns.answer_topic_sums / (1.0 + columns.answer_topic_information)
+    count = len(bundle.space.topics.names)
+    expertise, interest, answers = (table_slope(model, name) for name in _TOPICAL)
     return Rough(
-        np.ascontiguousarray(member_search_vectors(columns)),
+        columns.vector,
+        _text(model, columns) @ ranked.text_there,
         member_prior(bundle, columns),
+        _unsaid(model, columns),
         _points(columns.latitude_rad, columns.longitude_rad),
         _points(columns.activity_latitude_rad, columns.activity_longitude_rad),
-        _by_km(model, "distance_log_km"),
-        _by_km(model, "activity_log_km"),
+        columns.sector.astype(np.int32),
+        columns.region,
+        _by_topic(count, (columns.topics, columns.topic_weights * np.float32(expertise))),
         _by_topic(
-            (columns.topics, columns.topic_weights, expertise),
-            (columns.interest_topics, columns.interest_topic_weights, interest),
+            count,
+            (columns.interest_topics, columns.interest_topic_weights * np.float32(interest)),
+            (columns.answer_topics, answered * np.float32(answers)),
         ),
     )
 
 
-_KINDS = ("expertise", "interest")
+_TOPICAL = ("expertise_topics", "interest_topics", "answer_topics")
 
 
-def linear_scores(part: Rough, queries: F32) -> F32:
-    """float32[q, n] of queries (float32[q, w]) as `member_query` makes them."""
-    scores = queries @ part.vectors.T
-    scores += part.prior
-    return np.asarray(scores)
+def sought(ranked: Ranking, leads: LeadColumns, row: int) -> Sought:
+    """What is to be known of one lead (row of `leads`)."""
+    tables = ranked.tables
+    has = leads.topics[row] >= 0
+    topics, weights = leads.topics[row][has], leads.topic_weights[row][has]
+    shares = weights / max(float(weights.sum()), 1e-12)
+    effects = np.zeros((len(topics), 3), np.float32)
+    inside = topics < len(ranked.effects)
+    effects[inside] = ranked.effects[topics[inside]]
+    slope = tables.place_by_topic * float(shares @ effects[:, 0])
+    place = _points(
+        leads.latitude_rad[row : row + 1, None], leads.longitude_rad[row : row + 1, None]
+    )
+    return Sought(
+        topics,
+        weights,
+        np.float32(tables.stated_by_topic) * shares * effects[:, 1],
+        np.float32(tables.stated_by_topic) * shares * effects[:, 2],
+        not np.isnan(leads.latitude_rad[row]),
+        place[0, 0],
+        tables.home + np.float32(slope) * tables.away,
+        ranked.sectors[:, topics].max(axis=1, initial=_LEAST),
+        leads.region[row],
+    )
 
 
-def best_rows(
-    scores: F32, usable: U8, part: Rough, leads: LeadColumns, local: int, most: int
-) -> I64:
-    """The `most` best rows (int64, in no order) of those that are usable (uint8[n]) for one lead.
+def _text(model: AdditiveModel, columns: MemberColumns) -> F32:
+    """All that members' texts say, weighed as the ranker weighs it (float32[n, dt])."""
+    text = columns.text * np.float32(table_slope(model, "expertise_text"))
+    text += columns.interest_text * np.float32(table_slope(model, "interest_text"))
+    text += columns.answer_text * np.float32(table_slope(model, "answer_text"))
+    return np.asarray(text)
 
-    `scores` float32[n] are its linear scores; topics and places are added to them.
-    """
-    known = not np.isnan(leads.latitude_rad[local])
-    where = leads.latitude_rad[local : local + 1], leads.longitude_rad[local : local + 1]
-    point = _points(where[0][:, None], where[1][:, None])[0, 0]
-    _add_topics(scores, *part.topics, leads.topics[local], leads.topic_weights[local])
-    places = (part.homes, part.home_value), (part.active, part.active_value)
-    return _best(scores, usable, known, point, *places[0], *places[1], most)
+
+def _unsaid(model: AdditiveModel, columns: MemberColumns) -> F32:
+    """What the topical terms are before any topic is shared (float32[n]): known or not known."""
+    total = np.zeros(len(columns.alive), np.float32)
+    stated = columns.topics[:, 0] >= 0
+    for name, known in (
+        ("expertise_topics", stated),
+        ("stated_by_topic", stated),
+        ("interest_topics", columns.interest_topics[:, 0] >= 0),
+        ("answer_topics", columns.answer_topics[:, 0] >= 0),
+    ):
+        without, nothing = (table_value(model, INDEX[name], x) for x in (np.nan, 0.0))
+        total += np.where(known, nothing, without).astype(np.float32)
+    return total
 
 
 def _points(latitude: F32, longitude: F32) -> F32:
-    """On the unit sphere (float32[n, k, 3]), known places first; unknown ones far outside."""
+    """On a globe of kilometres (float32[n, k, 3]), known places first; unknown ones far outside."""
     across = np.cos(latitude)
     where = np.stack(
         [across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)], axis=-1
     )
-    where = np.where(np.isnan(where), _NOWHERE, where).astype(np.float32)
-    order = np.argsort(where[..., :1] > _FARTHEST, axis=1, kind="stable")
+    where = (where * EARTH_RADIUS_KM).astype(np.float32)
+    where[np.isnan(where)] = FAR_KM
+    order = np.argsort(where[..., :1] >= FAR_KM, axis=1, kind="stable")
     return np.take_along_axis(where, order, axis=1)
 
 
-def _by_km(model: AdditiveModel, feature: str) -> F32:
-    features = np.full((_BINS + 1, FEATURE_COUNT), np.nan, np.float32)
-    features[:_BINS, INDEX[feature]] = np.log1p(np.arange(_BINS) + 0.5)
-    return np.ascontiguousarray(additive_terms(model, features)[:, INDEX[feature]])
+def _sectors(model: AdditiveModel, table: F32) -> F32:
+    """The term of each sector for a lead of each topic (float32[sectors + 1, topics]).
+
+    It rises with the table's value, so that the best over topics is the term of the best.
+    """
+    feature = INDEX["sector_topics"]
+    out = np.full((len(table) + 1, table.shape[1]), table_value(model, feature, np.nan), np.float32)
+    flat = np.zeros(table.size, np.float32)
+    add_table_values(model, feature, np.ascontiguousarray(table.ravel()), flat)
+    out[:-1] = flat.reshape(table.shape)
+    return out
 
 
-def _by_topic(*kinds: tuple[I32, F32, float]) -> Topics:
-    """Turns (topics int32[n, k], -1 padded, weights float32[n, k], slope) the other way round."""
+def _by_topic(count: int, *kinds: tuple[I32, F32]) -> Topics:
+    """Turns (topics int32[n, k], -1 padded, values float32[n, k]) the other way round."""
     topics, members, values = [], [], []
-    for topic, weight, slope in kinds:
-        row, column = np.nonzero(topic >= 0)
+    for topic, value in kinds:
+        row, column = np.nonzero((topic >= 0) & (topic < count))
         topics.append(topic[row, column])
         members.append(row.astype(np.int32))
-        values.append((slope * weight[row, column]).astype(np.float32))
-    topic, order = np.concatenate(topics), np.argsort(np.concatenate(topics), kind="stable")
-    count = int(topic.max(initial=-1)) + 1
-    start = np.searchsorted(topic[order], np.arange(count + 1)).astype(np.int64)
+        values.append(value[row, column].astype(np.float32))
+    every = np.concatenate(topics)
+    order = np.argsort(every, kind="stable")
+    start = np.searchsorted(every[order], np.arange(count + 1, dtype=every.dtype)).astype(np.int64)
     return Topics(start, np.concatenate(members)[order], np.concatenate(values)[order])
-
-
-@njit(cache=True, nogil=True, boundscheck=False)
-def _add_topics(
-    scores: F32, start: I64, member: I32, value: F32, topics: I32, weights: F32
-) -> None:
-    """Adds (in place) a lead's topics (-1 padded) to the scores of those who have them."""
-    for k in range(len(topics)):
-        topic = topics[k]
-        if topic < 0:
-            break
-        if topic >= len(start) - 1:
-            continue
-        for e in range(start[topic], start[topic + 1]):
-            scores[member[e]] += weights[k] * value[e]
-
-
-@njit(cache=True, fastmath={"contract", "reassoc", "nsz"}, boundscheck=False, inline="always")
-def _place_value(places: F32, row: int, x: float, y: float, z: float, values: F32) -> float:
-    """The term of the nearest of a row's places; they are packed, the known ones first."""
-    best = np.float32(_NOWHERE)
-    for k in range(places.shape[1]):
-        if places[row, k, 0] > _FARTHEST:
-            break
-        dx, dy, dz = places[row, k, 0] - x, places[row, k, 1] - y, places[row, k, 2] - z
-        best = min(best, dx * dx + dy * dy + dz * dz)
-    bin_ = _BINS if best > 4.5 else min(int(np.sqrt(best) * _EARTH_RADIUS_KM), _BINS - 1)
-    return float(values[bin_])
-
-
-@njit(cache=True, nogil=True, fastmath={"contract", "reassoc", "nsz"}, boundscheck=False)
-def _best(
-    scores: F32, usable: U8, known: bool, point: F32,
-    homes: F32, home_value: F32, active: F32, active_value: F32, most: int,
-) -> I64:  # fmt: skip
-    """A heap of the best so far, the worst of them on top; hardly any row gets past that one."""
-    x, y, z = point[0], point[1], point[2]
-    rows, heap = np.empty(most, np.int64), np.empty(most, np.float32)
-    nearest = home_value.max() + active_value.max() if known else np.float32(0.0)
-    count = 0
-    for i in range(len(scores)):
-        score = scores[i]
-        if usable[i] == 0 or (count == most and score + nearest <= heap[0]):
-            continue
-        if known:
-            score += _place_value(homes, i, x, y, z, home_value)
-            score += _place_value(active, i, x, y, z, active_value)
-        if count < most:
-            at = count
-            count += 1
-            while at > 0 and heap[(at - 1) // 2] > score:
-                heap[at], rows[at] = heap[(at - 1) // 2], rows[(at - 1) // 2]
-                at = (at - 1) // 2
-            heap[at], rows[at] = score, i
-        elif score > heap[0]:
-            at = 0
-            while 2 * at + 1 < most:
-                child = 2 * at + 1
-                if child + 1 < most and heap[child + 1] < heap[child]:
-                    child += 1
-                if heap[child] >= score:
-                    break
-                heap[at], rows[at] = heap[child], rows[child]
-                at = child
-            heap[at], rows[at] = score, i
-    return rows[:count]
