@@ -23,11 +23,12 @@ from features.entities import (
     Place,
 )
 from features.errors import DataError
-from recsvc.store.archive import Archiver, export_dataset, trim_point, trim_stream
+from recsvc.store.archive import Archiver, trim_point, trim_stream
 from recsvc.store.archive_folder import ArchiveFencedError, ArchiveFolder, ArchiveMark
 from recsvc.store.codec import RecordKind
 from recsvc.store.dataset_columns import batch_of, schema_of
 from recsvc.store.embedded import EmbeddedValkey
+from recsvc.store.export import export_dataset
 from recsvc.store.protocol import RevisionTrimmedError, WorkerStatus
 from recsvc.store.redis_store import RedisStore
 from recsvc.store.revision import NOTHING, Position, Revision

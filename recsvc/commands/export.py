@@ -19,8 +19,9 @@ from recsvc.commands.serve import ConfigFile, DataFolder, RedisUrl
 from recsvc.config import load_settings
 from recsvc.serving.keeper import archive_folder
 from recsvc.settings import Settings
-from recsvc.store.archive import ArchiveFolder, ExportSummary, export_dataset
+from recsvc.store.archive import ArchiveFolder
 from recsvc.store.embedded import EmbeddedValkey
+from recsvc.store.export import ExportSummary, export_dataset
 from recsvc.store.redis_store import RedisStore
 
 

@@ -6,7 +6,6 @@ The lists themselves are searched by scans that know the masks and what else spe
 
 from __future__ import annotations
 
-import faiss
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,6 +22,9 @@ def directions(vectors: F32, count: int, rng: np.random.Generator) -> F32:
 
     Two rounds over a sample: lists need to be of like size more than to lie exactly right.
     """
+    # Imported here: a bundle brings its lists, and a worker would wait for it at its start.
+    import faiss
+
     faiss.omp_set_num_threads(1)  # the same sums whatever the machine
     chosen = rng.choice(len(vectors), min(len(vectors), _SAMPLED_A_CENTRE * count), replace=False)
     sample = np.ascontiguousarray(vectors[chosen])
@@ -46,6 +48,8 @@ def directions(vectors: F32, count: int, rng: np.random.Generator) -> F32:
 
 def nearest(vectors: F32, centres: F32) -> NDArray[np.int64]:
     """The centre (int64[n]) of the largest cosine: a row's own length does not matter for it."""
+    import faiss
+
     flat = faiss.IndexFlatIP(centres.shape[1])
     flat.add(np.ascontiguousarray(centres))
     found: NDArray[np.int64] = flat.search(np.ascontiguousarray(vectors), 1)[1][:, 0]

@@ -17,8 +17,6 @@ from features.errors import DataError
 from recsvc.store.archive_folder import ArchiveFencedError, ArchiveFolder, ArchiveMark
 from recsvc.store.changes import batches_between, follow
 from recsvc.store.codec import decode_event
-from recsvc.store.dataset_columns import batch_of, schema_of
-from recsvc.store.export import ExportSummary, export_dataset
 from recsvc.store.protocol import ChangeBatch, ChangeKind, Store, StoreUnavailable
 from recsvc.store.revision import Revision
 
@@ -27,8 +25,6 @@ __all__ = [
     "ArchiveFolder",
     "ArchiveMark",
     "Archiver",
-    "ExportSummary",
-    "export_dataset",
     "trim_point",
     "trim_stream",
 ]
@@ -192,6 +188,9 @@ class Archiver:
             await asyncio.wait([write])
 
     def _write(self, token: int, payloads: list[bytes], reached: Revision) -> None:
+        # Imported here: Arrow takes a worker a tenth of a second, and events come later.
+        from recsvc.store.dataset_columns import batch_of, schema_of
+
         batch = batch_of(Event, [decode_event(payload) for payload in payloads])
         self.archive.append(token, schema_of(Event), [batch], reached)
 
