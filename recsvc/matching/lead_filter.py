@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from recsvc.matching.masks import seen_leads, tail_verdicts
 from recsvc.model.arrays import I32, I64, U8
-from recsvc.model.filter_world import FilterWorld, OpenRecord
+from recsvc.model.filter_world import NOT_OPEN, FilterWorld, OpenRecord
 from recsvc.model.open_leads import LeadsAt
 from recsvc.model.recusals import holds
 from recsvc.model.snapshot import Snapshot
@@ -111,12 +111,10 @@ def _count(
     for i in range(len(later) - 1, -1, -1):
         _take_met(world, open_leads, visible, counts, tick, later[i], later_verdicts[i], active)
     if base_member >= 0:
-        first, last = world.history_start[base_member], world.history_start[base_member + 1]
+        first, last = world.seen_start[base_member], world.seen_start[base_member + 1]
         for i in range(last - 1, first - 1, -1):
-            verdict = world.verdict_of_kind[world.history_kind[i]]
-            if verdict:
-                row = world.history_lead[i]
-                _take_met(world, open_leads, visible, counts, tick, row, verdict, active)
+            row, verdict = world.seen_lead[i], world.seen_verdict[i]
+            _take_met(world, open_leads, visible, counts, tick, row, verdict, active)
     if not active:
         counts[7] += counts[0]
         counts[0] = 0
@@ -135,9 +133,10 @@ def _take_own(
     verdict: int,
 ) -> None:
     """Takes out a lead that the member wrote or is recused from, wherever it belongs."""
-    if open_leads.verdict[world.slot[row]] == 0 and world.mark[row] != tick:
+    where = open_leads.open_in[row]
+    if where != NOT_OPEN and world.mark[row] != tick:
         world.mark[row] = tick
-        before = visible[world.organization[row]]
+        before = visible[where]
         if before != 2:
             counts[0 if before == 1 else 6] -= 1
             counts[verdict] += 1
@@ -155,8 +154,9 @@ def _take_met(
     active: bool,
 ) -> None:
     """Takes out a lead that the member is done with."""
-    if open_leads.verdict[world.slot[row]] == 0 and world.mark[row] != tick:
+    where = open_leads.open_in[row]
+    if where != NOT_OPEN and world.mark[row] != tick:
         world.mark[row] = tick
-        if visible[world.organization[row]] == 1:
+        if visible[where] == 1:
             counts[0] -= active
             counts[verdict] += active

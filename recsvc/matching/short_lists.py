@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from recsvc.matching.lead_filter import Filtered
 from recsvc.model.arrays import I32, I64
-from recsvc.model.filter_world import FilterWorld, OpenRecord
+from recsvc.model.filter_world import NOT_OPEN, FilterWorld, OpenRecord
 from recsvc.model.snapshot import Snapshot
 
 _GOOD_FOR_US = 14 * 86_400_000_000
@@ -89,8 +89,5 @@ def _still_open(
 def _is_left(
     world: FilterWorld, open_leads: OpenRecord, visible: NDArray[np.bool_], tick: int, row: int
 ) -> bool:
-    return bool(
-        open_leads.verdict[world.slot[row]] == 0
-        and visible[world.organization[row]]
-        and world.mark[row] != tick
-    )
+    where = open_leads.open_in[row]
+    return bool(where != NOT_OPEN and visible[where] and world.mark[row] != tick)

@@ -9,6 +9,9 @@ from numba.experimental import structref
 
 from recsvc.model.arrays import I32, I64, U8
 
+NOT_OPEN = -2
+"""In place of a lead's organization: one number says whether it is open, and to whom."""
+
 
 @structref.register
 class _FilterWorldType(types.StructRef):
@@ -19,14 +22,11 @@ class _FilterWorldType(types.StructRef):
 class FilterWorld(structref.StructRefProxy):
     """The base leads and the log of a bundle; only compiled code looks inside."""
 
-    slot: I32  # [n] of each base lead
-    organization: I32  # [n]
     authors: I64  # [n] keys of the authors, ascending
     by_author: I32  # [n] rows in their order
-    history_start: I64  # [members + 1] into the two arrays below
-    history_lead: I32  # [e]
-    history_kind: U8  # [e]
-    verdict_of_kind: U8  # [256]
+    seen_start: I64  # [members + 1] into the two arrays below
+    seen_lead: I32  # [s] base rows that an event of the log forbids
+    seen_verdict: U8  # [s]
     mark: I32  # [n]
 
 
@@ -39,7 +39,7 @@ class _OpenRecordType(types.StructRef):
 class OpenRecord(structref.StructRefProxy):
     """Which base leads are open: the arrays of a `LeadsAt`."""
 
-    verdict: U8  # [n] by slot
+    open_in: I32  # [n] by row: its organization (-1 none), or NOT_OPEN
     open_count: I64  # [organizations + 1]
     removed: I64  # [verdicts]
 
@@ -55,32 +55,19 @@ structref.define_constructor(  # type: ignore[no-untyped-call]
 
 
 @njit(cache=True)
-def make_open_record(verdict: U8, open_count: I64, removed: I64) -> OpenRecord:
+def make_open_record(open_in: I32, open_count: I64, removed: I64) -> OpenRecord:
     """The arrays stay where they are."""
-    return OpenRecord(verdict, open_count, removed)  # type: ignore[no-untyped-call]
+    return OpenRecord(open_in, open_count, removed)  # type: ignore[no-untyped-call]
 
 
 @njit(cache=True)
 def make_filter_world(
-    slot: I32,
-    organization: I32,
     authors: I64,
     by_author: I32,
-    history_start: I64,
-    history_lead: I32,
-    history_kind: U8,
-    verdict_of_kind: U8,
+    seen_start: I64,
+    seen_lead: I32,
+    seen_verdict: U8,
     mark: I32,
 ) -> FilterWorld:
     """The arrays stay where they are."""
-    return FilterWorld(  # type: ignore[no-untyped-call]
-        slot,
-        organization,
-        authors,
-        by_author,
-        history_start,
-        history_lead,
-        history_kind,
-        verdict_of_kind,
-        mark,
-    )
+    return FilterWorld(authors, by_author, seen_start, seen_lead, seen_verdict, mark)  # type: ignore[no-untyped-call]

@@ -29,9 +29,9 @@ VERDICT_OF_KIND: dict[EventKind, Verdict] = {
     EventKind.SEE_LESS: Verdict.SEE_LESS,
 }
 _EXPOSED = np.array(sorted(EXPOSURES), np.uint8)
-VERDICTS = np.zeros(256, np.uint8)
+_VERDICTS = np.zeros(256, np.uint8)
 for _kind, _verdict in VERDICT_OF_KIND.items():
-    VERDICTS[_kind] = _verdict
+    _VERDICTS[_kind] = _verdict
 
 
 class BaseHistory(NamedTuple):
@@ -47,6 +47,12 @@ class BaseHistory(NamedTuple):
     by_lead_member: I32  # [f] base member row of the events that forbid the pair
     by_lead_verdict: U8  # [f]
     asked_less_us: I64  # [members] last SEE_LESS without a lead, 0 never
+
+    def forbidding(self) -> tuple[I64, I32, U8]:
+        """The events that forbid a pair, by member: int64[members + 1], leads and verdicts [s]."""
+        verdicts = _VERDICTS[self.kind]
+        at = np.flatnonzero(verdicts)
+        return np.searchsorted(at, self.member_start), self.lead[at], verdicts[at]
 
 
 def group_events(
@@ -67,7 +73,7 @@ def group_events(
     member, lead, kind = member[known], lead[known], kind[known]
     reason, time_us, slots = reason[known], time_us[known], slot[known].astype(np.uint8)
     order = np.argsort(member, kind="stable")
-    forbids = np.flatnonzero(VERDICTS[kind])
+    forbids = np.flatnonzero(_VERDICTS[kind])
     forbids = forbids[np.argsort(lead[forbids], kind="stable")]
     return BaseHistory(
         _starts(member, member_count),
@@ -78,7 +84,7 @@ def group_events(
         slots[order],
         _starts(lead[forbids], lead_count),
         member[forbids],
-        VERDICTS[kind[forbids]],
+        _VERDICTS[kind[forbids]],
         asked_less_us,
     )
 
@@ -153,7 +159,7 @@ class History:
         rows, kinds = np.empty(0, np.int32), np.empty(0, np.uint8)
         if base_member >= 0:
             part = self.base_slice(base_member)
-            verdicts = VERDICTS[self.base.kind[part]]
+            verdicts = _VERDICTS[self.base.kind[part]]
             rows, kinds = self.base.lead[part][verdicts > 0], verdicts[verdicts > 0]
         later = {
             e.lead_id: VERDICT_OF_KIND[e.kind]

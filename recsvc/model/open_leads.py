@@ -15,7 +15,7 @@ from features.entities import LeadState
 from recsvc.model.additive import AdditiveModel, table_value
 from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns
 from recsvc.model.blocks import LeadBlocks
-from recsvc.model.filter_world import OpenRecord, make_open_record
+from recsvc.model.filter_world import NOT_OPEN, OpenRecord, make_open_record
 from recsvc.model.one_sided_terms import of_lead
 from recsvc.model.segments import Table
 from recsvc.model.terms import FEATURE_COUNT, OF_LEAD, TermContext
@@ -73,7 +73,8 @@ class LeadsAt:
     open_count: I64  # [organizations + 1] by organization, those without one last
     removed: I64  # [verdicts] how many each filter took
     opened: I32  # [o] base rows that were not open when the short lists were made
-    record: OpenRecord  # verdict, open_count and removed once more
+    open_in: I32  # [n] by base row: its organization, or NOT_OPEN
+    record: OpenRecord  # of the arrays that filters read
 
 
 class OpenLeads:
@@ -125,8 +126,11 @@ class OpenLeads:
         opened = np.empty(0, np.int32)
         if self._open_then is not None:
             opened = blocks.row[(verdict == 0) & (self._open_then[blocks.row] == 0)]
-        record = make_open_record(verdict, open_count, removed)
-        seen = verdict, worth, block_worth, open_count, removed, opened
+        open_in = np.full(len(verdict), NOT_OPEN, np.int32)
+        rows = blocks.row[verdict == 0]
+        open_in[rows] = leads.organization[rows]
+        record = make_open_record(open_in, open_count, removed)
+        seen = verdict, worth, block_worth, open_count, removed, opened, open_in
         return LeadsAt(before, after, now_us, *seen, record)
 
     def _correct(self, state: LeadsAt, row: int) -> None:
@@ -138,6 +142,7 @@ class OpenLeads:
         state.removed[new] += 1
         state.open_count[organization] += (new == 0) - (old == 0)
         state.verdict[slot] = new
+        state.open_in[row] = NOT_OPEN if new else organization
         if new == 0 and self._open_then is not None and not self._open_then[row]:
             state.opened = np.union1d(state.opened, [row]).astype(np.int32)
         state.worth[slot] = lead_worth(self._model, self._context, leads, row, state.asked_us)

@@ -27,7 +27,7 @@ from recsvc.model.assemble import fill_leads
 from recsvc.model.blocks import LeadBlocks, build_lead_blocks
 from recsvc.model.bundle import Bundle
 from recsvc.model.filter_world import FilterWorld, make_filter_world
-from recsvc.model.history import VERDICTS, History
+from recsvc.model.history import History
 from recsvc.model.index import LISTS_SEED
 from recsvc.model.lead_readings import KeptReadings, LeadReading, read_leads
 from recsvc.model.lead_rows import LeadRows, Marks
@@ -206,18 +206,8 @@ class Snapshot:
     @cached_property
     def filter_world(self) -> FilterWorld:
         """What the filter of a member's list reads."""
-        leads, log = self.leads.base, self.history.base
-        return make_filter_world(
-            self.blocks.slot,
-            leads.organization,
-            self.lead_rows.authors,
-            self.lead_rows.by_authors,
-            log.member_start,
-            log.lead,
-            log.kind,
-            VERDICTS,
-            self.marks.mark,
-        )
+        rows, seen = self.lead_rows, self.history.base.forbidding()
+        return make_filter_world(rows.authors, rows.by_authors, *seen, self.marks.mark)
 
     @cached_property
     def scan_tables(self) -> ScanTables:
