@@ -16,7 +16,6 @@ share the pages they do not change. Publishing is one rename; see `recsvc.model.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -34,6 +33,7 @@ from features.vocabulary import Vocabulary, pack_bytes
 from recsvc.errors import BundleCorruptError, BundleError
 from recsvc.model.additive import AdditiveModel, Calibration
 from recsvc.model.arrays import LeadColumns, MemberColumns, Widths
+from recsvc.model.checksums import checksums
 from recsvc.model.foldin import ContentMap, FoldIn
 from recsvc.model.history import BaseHistory
 from recsvc.model.manifest import (
@@ -146,12 +146,12 @@ def write_bundle(bundle: Bundle, folder: Path) -> Manifest:
         list(bundle.organization_ids), list(bundle.organizations), list(bundle.conflicts)
     )
     (folder / "catalog.json").write_bytes(msgspec.json.encode(catalog))
-    manifest = msgspec.structs.replace(bundle.manifest, files=_checksums(folder))
+    manifest = msgspec.structs.replace(bundle.manifest, files=checksums(folder))
     return write_manifest(manifest, folder)
 
 
-def read_bundle(folder: Path) -> Bundle:
-    """Reads and verifies a bundle.
+def read_bundle(folder: Path, *, gently: bool = False) -> Bundle:
+    """Reads and verifies a bundle; `gently` beside requests that are being answered.
 
     Raises BundleMissingError, BundleVersionError (newer format or other features),
     BundleCorruptError (a file is missing, truncated or altered) or plain BundleError (features that
@@ -160,7 +160,7 @@ def read_bundle(folder: Path) -> Bundle:
     manifest = read_manifest(folder)
     with ThreadPoolExecutor(2) as apart:
         # Reading is the interpreter's work, hashing is not: the two take as long as one.
-        sums = apart.submit(_checksums, folder)
+        sums = apart.submit(checksums, folder, gently)
         reading = apart.submit(_read_checked, folder, manifest)
         found = sums.result()
     if found != manifest.files:
@@ -228,18 +228,6 @@ def _named(kind: type[Tuple], arrays: Arrays) -> Tuple:
     """A NamedTuple from arrays by field name; a 0-d array becomes a number."""
     fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
     return kind(*(arrays[f] if arrays[f].ndim else arrays[f].item() for f in fields))
-
-
-def _checksums(folder: Path) -> dict[str, str]:
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and p.name != MANIFEST)
-    with ThreadPoolExecutor(4) as pool:
-        digests = pool.map(_sha256, paths)
-    return {p.relative_to(folder).as_posix(): d for p, d in zip(paths, digests, strict=True)}
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _difference(found: dict[str, str], expected: dict[str, str]) -> str:

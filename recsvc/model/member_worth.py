@@ -69,7 +69,7 @@ def _sector_terms(model: AdditiveModel, context: TermContext, topic_count: int) 
     return terms.reshape(values.shape)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _all(
     model: AdditiveModel, context: TermContext, members: MemberColumns, sectors: F32
 ) -> tuple[F32, F32, I32, I32, F32]:

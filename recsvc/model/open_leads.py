@@ -157,7 +157,7 @@ class OpenLeads:
                 state.from_us = max(state.from_us, moment - CLOCK_AHEAD_US)
 
 
-@njit(cache=True)
+@njit(cache=True, nogil=True)
 def _judge(
     model: AdditiveModel,
     context: TermContext,

@@ -83,12 +83,12 @@ class ModelRegistry:
             found, key=lambda m: (m.manifest.create_time if m.manifest else "", m.model_id)
         )
 
-    def load(self, model_id: str) -> Bundle:
-        """Reads and verifies a bundle; raises BundleError."""
+    def load(self, model_id: str, *, gently: bool = False) -> Bundle:
+        """Reads and verifies a bundle (`gently`: see `read_bundle`); raises BundleError."""
         path = self.folder / model_id
         if Path(model_id).name != model_id or model_id.startswith("."):
             raise BundleMissingError(path)
-        return read_bundle(path)
+        return read_bundle(path, gently=gently)
 
     def prune(self, keep: int, protected: frozenset[str] = frozenset()) -> list[str]:
         """Deletes all but the newest `keep` bundles, the published and the protected ones."""

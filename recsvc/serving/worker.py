@@ -154,7 +154,7 @@ class TenantWorker:
         model_id = self.live_model
         if not model_id:
             raise NoModelError("no model is active: train and publish one (recsvc train)")
-        bundle = await asyncio.to_thread(self.registry.load, model_id)
+        bundle = await asyncio.to_thread(self.registry.load, model_id, gently=True)
         view = await asyncio.to_thread(View, self.tenant, bundle, None, self._log, self.clock)
         feed = Feed(
             view, self.store, self.tenant, self._metrics, self._log, self._notify, lambda: None
@@ -185,7 +185,8 @@ class TenantWorker:
                 self._prepared = None
             try:
                 if bundle is None:
-                    bundle = await asyncio.to_thread(self.registry.load, model_id)
+                    gently = self._live is not None
+                    bundle = await asyncio.to_thread(self.registry.load, model_id, gently=gently)
                 view = await asyncio.to_thread(self._build, bundle)
             except Exception as error:  # noqa: BLE001 - whatever a bundle does, the old one serves
                 self.models.refuse(model_id, error)
@@ -206,6 +207,9 @@ class TenantWorker:
                 await self._wait_passed(old.view, new.view)
             self._prepared = None
             await self._go_live(new)
+            leaving, old = [old], None
+            # Giving a gigabyte back takes a while: not between two requests.
+            await asyncio.to_thread(leaving.clear)
 
     async def stand_in(self) -> None:
         """The live view answers although another model is in force, which cannot be used."""

@@ -1,0 +1,49 @@
+"""Checksums: the same whoever takes them, and gently without slowing its process."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from recsvc.model import checksums as module
+from recsvc.model.checksums import checksums
+from recsvc.model.manifest import MANIFEST
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a.npy").write_bytes(b"a" * 5_000_000)
+    (tmp_path / "deep" / "b.json").write_bytes(b"{}")
+    (tmp_path / MANIFEST).write_bytes(b"not part of it")
+    return tmp_path
+
+
+@pytest.mark.parametrize("gently", [False, True])
+def test_each_file_but_the_manifest_has_its_sum(folder: Path, gently: bool) -> None:
+    assert checksums(folder, gently) == {
+        "a.npy": hashlib.sha256(b"a" * 5_000_000).hexdigest(),
+        "deep/b.json": hashlib.sha256(b"{}").hexdigest(),
+    }
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
+def test_only_the_thread_that_hashes_gives_way(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[int] = []
+    read = module._sha256
+
+    def watched(path: Path) -> str:
+        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        return read(path)
+
+    monkeypatch.setattr(module, "_sha256", watched)
+    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    checksums(folder, gently=True)
+    assert min(seen) > own == os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
