@@ -13,9 +13,12 @@ from support.worlds import NOW_US, tiny_dataset
 from features.entities import Lead, Member
 from features.location import member_places
 from recsvc.errors import InvalidRegionCodeError
+from recsvc.matching.candidates import CandidateConfig
+from recsvc.matching.lead_filter import filter_leads
 from recsvc.matching.masks import Masked, mask_leads, mask_members
 from recsvc.matching.queries import Wanted
 from recsvc.matching.resolve import resolve
+from recsvc.matching.retrieve import listed_leads
 from recsvc.model.arrays import stable_key
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
@@ -25,11 +28,16 @@ def leads_for(snapshot: Snapshot, member_id: str, wanted: Wanted) -> set[str]:
     """Leads that the member may have and the request wants."""
     eligibility, _ = resolve(snapshot, wanted, snapshot.leads)
     row = snapshot.members.row(member_id)
-    return kept(
-        snapshot.leads.identifiers(),
-        snapshot.leads.row,
-        mask_leads(snapshot, row, eligibility, NOW_US),
-    )
+    masked = mask_leads(snapshot, row, eligibility, NOW_US)
+    filtered = filter_leads(snapshot, row, NOW_US, eligibility)
+    found = kept(snapshot.leads.identifiers(), snapshot.leads.row, masked)
+    # The filter that does not look at every lead says the same as the one that does.
+    assert (filtered.eligible_count, filtered.removed) == (len(found), masked.removed)
+    for config in (CandidateConfig(), CandidateConfig(all_below=0, close_below=0)):
+        filtered = filter_leads(snapshot, row, NOW_US, eligibility)
+        rows = listed_leads(snapshot, row, filtered, 40, config)
+        assert {snapshot.leads.identifier(r) for r in rows.tolist()} == found
+    return found
 
 
 def members_for(snapshot: Snapshot, lead_id: str, wanted: Wanted) -> set[str]:

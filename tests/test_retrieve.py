@@ -8,9 +8,10 @@ from support.worlds import NOW_US, tiny_bundle
 
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.filters import Eligibility
+from recsvc.matching.lead_filter import filter_leads
 from recsvc.matching.listed_members import MemberConfig, member_candidates
 from recsvc.matching.masks import mask_leads, mask_members
-from recsvc.matching.retrieve import lead_candidates
+from recsvc.matching.retrieve import listed_leads
 from recsvc.matching.score import score_pairs
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
@@ -43,7 +44,7 @@ def mixed() -> Snapshot:
 def leads_for(snapshot: Snapshot, member_id: str, config: CandidateConfig, depth: int) -> set[int]:
     row = snapshot.members.row(member_id)
     masked = mask_leads(snapshot, row, Eligibility(), NOW_US)
-    found = lead_candidates(snapshot, row, masked, NOW_US, depth, config)
+    found = listed_leads(snapshot, row, filter_leads(snapshot, row, NOW_US), depth, config)
     assert all(masked.at(int(r)) is Verdict.KEPT for r in found)
     assert len(set(found.tolist())) == len(found)
     return set(found.tolist())
@@ -109,6 +110,6 @@ def test_a_deeper_list_brings_more(mixed: Snapshot) -> None:
 
 def test_nobody_eligible_gives_no_candidates(mixed: Snapshot) -> None:
     nothing = Eligibility(candidate_keys=frozenset())
-    masked = mask_leads(mixed, 0, nothing, NOW_US)
-    assert lead_candidates(mixed, 0, masked, NOW_US, 5, EVERYTHING).tolist() == []
-    assert lead_candidates(mixed, 0, masked, NOW_US, 5, LITTLE).tolist() == []
+    filtered = filter_leads(mixed, 0, NOW_US, nothing)
+    assert listed_leads(mixed, 0, filtered, 5, EVERYTHING).tolist() == []
+    assert listed_leads(mixed, 0, filtered, 5, LITTLE).tolist() == []

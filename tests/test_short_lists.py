@@ -43,7 +43,7 @@ def snapshot(bundle: Bundle) -> Snapshot:
 
 def rows_for(snapshot: Snapshot, member_id: str, wanted: int = WANTED) -> list[int] | None:
     row = snapshot.members.row(member_id)
-    found = from_short_list(snapshot, row, filter_leads(snapshot, row, NOW_US), wanted)
+    found = from_short_list(snapshot, row, filter_leads(snapshot, row, NOW_US), wanted, wanted)
     return None if found is None else found.tolist()
 
 
@@ -141,12 +141,23 @@ def test_too_few_left_or_too_many_wanted_are_searched_for(snapshot: Snapshot) ->
     assert rows_for(snapshot, member_id) is None
 
 
+def test_a_longer_list_takes_what_is_left(snapshot: Snapshot) -> None:
+    row = snapshot.members.row(someone(snapshot))
+    filtered = filter_leads(snapshot, row, NOW_US)
+    longer = from_short_list(snapshot, row, filtered, WANTED, 10 * LENGTH)
+    shorter = from_short_list(snapshot, row, filtered, WANTED, WANTED)
+    assert longer is not None
+    assert shorter is not None
+    assert longer[:WANTED].tolist() == shorter.tolist()
+    assert WANTED < len(longer) <= LENGTH
+
+
 def test_lists_serve_the_days_they_were_made_for(snapshot: Snapshot) -> None:
     row = snapshot.members.row(someone(snapshot))
     for days, served in ((-20, False), (-10, True), (10, True), (20, False)):
         filtered = filter_leads(snapshot, row, NOW_US + days * DAY_US)
         # Some leads are not created yet ten days before, so fewer may be left than are wanted.
-        found = from_short_list(snapshot, row, filtered, 1)
+        found = from_short_list(snapshot, row, filtered, 1, 1)
         assert (found is not None) is served, days
 
 

@@ -14,15 +14,14 @@ import numpy as np
 
 from benchmarks.hotpath.vector_exam import Exam, Search
 from recsvc.matching.candidates import CandidateConfig
-from recsvc.matching.masks import Masked
-from recsvc.matching.retrieve import lead_candidates
+from recsvc.matching.lead_filter import filter_leads
+from recsvc.matching.retrieve import listed_leads
 from recsvc.model.additive import AdditiveModel, single_feature_model
 from recsvc.model.arrays import F32, I32, U8
 from recsvc.model.bundle import Bundle
 from recsvc.model.index import exact_search
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.terms import FEATURE_NAMES, INDEX
-from recsvc.model.verdicts import Verdict
 
 _SAMPLED = 1_000
 
@@ -35,10 +34,11 @@ def served_search(bundle: Bundle, exam: Exam, config: CandidateConfig) -> Search
     member_of = {q.tobytes(): row for q, row in zip(exam.queries, exam.members, strict=True)}
 
     def search(query: F32, k: int, eligible: U8) -> I32:
-        verdicts = np.where(eligible, np.uint8(Verdict.KEPT), np.uint8(Verdict.NOT_ELIGIBLE))
-        masked = Masked((verdicts,))
         member = member_of[query.tobytes()]
-        rows = lead_candidates(snapshot, member, masked, now_us, k, config)
+        chosen = np.flatnonzero(eligible)
+        filtered = filter_leads(snapshot, member, now_us)
+        filtered = filtered._replace(chosen=chosen, eligible_count=len(chosen))
+        rows = listed_leads(snapshot, member, filtered, k, config)
         return exact_search(exam.vectors, query, k, rows)
 
     return search

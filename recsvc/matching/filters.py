@@ -15,10 +15,12 @@ from numba import njit
 from numpy.typing import NDArray
 
 from features.location import nearest_km
-from recsvc.model.arrays import F32, I64, U8, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns, MemberColumns
 from recsvc.model.open_leads import lead_verdict
 from recsvc.model.recusals import holds
 from recsvc.model.verdicts import Verdict
+
+Bools = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,11 @@ class Eligibility:
     @property
     def restricts(self) -> bool:
         """Whether anything is restricted at all."""
-        return self != Eligibility()
+        return self != ANYTHING
+
+
+ANYTHING = Eligibility()
+"""No restriction."""
 
 
 @njit(cache=True)
@@ -105,14 +111,22 @@ def restrict_leads(
 
     `latitude`, `longitude` float32[4] in radians: the member's places.
     """
-    keep = _common(verdicts, leads.key, leads.topics, leads.organization, wanted)
-    if wanted.region >= 0:
-        keep &= leads.region[:, wanted.region_level] == wanted.region
+    rows = np.flatnonzero(verdicts == Verdict.KEPT)
+    asked = wanted_leads(leads, rows, wanted, latitude, longitude)
+    verdicts[rows[~asked]] = Verdict.NOT_ELIGIBLE
+
+
+def wanted_leads(
+    leads: LeadColumns, rows: I64, wanted: Eligibility, latitude: F32, longitude: F32
+) -> Bools:
+    """Which leads (rows int64[n]) the request asks for; places as in `restrict_leads`."""
+    keep = _common(leads.key, leads.topics, leads.organization, leads.region[:, None], rows, wanted)
     if np.isfinite(wanted.max_distance_km):
-        rows = np.flatnonzero(keep)
-        km = nearest_km(latitude, longitude, leads.latitude_rad[rows], leads.longitude_rad[rows])
-        keep[rows] = km <= wanted.max_distance_km
-    verdicts[(verdicts == Verdict.KEPT) & ~keep] = Verdict.NOT_ELIGIBLE
+        at = np.flatnonzero(keep)
+        left = rows[at]
+        km = nearest_km(latitude, longitude, leads.latitude_rad[left], leads.longitude_rad[left])
+        keep[at] = km <= wanted.max_distance_km
+    return keep
 
 
 def restrict_members(
@@ -122,30 +136,58 @@ def restrict_members(
 
     `latitude`, `longitude` in radians: the lead's place, NaN unknown.
     """
-    keep = _common(verdicts, members.key, members.topics, members.organization, wanted)
-    if wanted.region >= 0:
-        keep &= (members.region[:, :, wanted.region_level] == wanted.region).any(axis=1)
+    rows = np.flatnonzero(verdicts == Verdict.KEPT)
+    asked = wanted_members(members, rows, wanted, latitude, longitude)
+    verdicts[rows[~asked]] = Verdict.NOT_ELIGIBLE
+
+
+def wanted_members(
+    members: MemberColumns, rows: I64, wanted: Eligibility, latitude: float, longitude: float
+) -> Bools:
+    """Which members (rows int64[n]) the request asks for; the place as in `restrict_members`."""
+    keep = _common(members.key, members.topics, members.organization, members.region, rows, wanted)
     if np.isfinite(wanted.max_distance_km):
-        rows = np.flatnonzero(keep)
-        places = members.latitude_rad[rows], members.longitude_rad[rows]
-        keep[rows] = nearest_km(*places, latitude, longitude) <= wanted.max_distance_km
-    verdicts[(verdicts == Verdict.KEPT) & ~keep] = Verdict.NOT_ELIGIBLE
+        at = np.flatnonzero(keep)
+        places = members.latitude_rad[rows[at]], members.longitude_rad[rows[at]]
+        keep[at] = nearest_km(*places, latitude, longitude) <= wanted.max_distance_km
+    return keep
 
 
 def _common(
-    verdicts: U8,
-    keys: I64,
-    topics: NDArray[np.int32],
-    organization: NDArray[np.int32],
-    wanted: Eligibility,
-) -> NDArray[np.bool_]:
-    keep: NDArray[np.bool_] = verdicts == Verdict.KEPT
+    keys: I64, topics: I32, organization: I32, region: I32, rows: I64, wanted: Eligibility
+) -> Bools:
+    asked = np.array(wanted.topics, np.int32), np.array(wanted.organizations, np.int32)
+    keep = _fits(topics, organization, region, rows, *asked, wanted.region, wanted.region_level)
     if wanted.candidate_keys is not None:
-        keep &= np.isin(keys, np.fromiter(wanted.candidate_keys, np.int64))
-    if wanted.topics:
-        keep &= np.isin(topics, wanted.topics).any(axis=1)
-    if wanted.organizations:
-        keep &= np.isin(organization, wanted.organizations)
+        keep &= np.isin(keys[rows], np.fromiter(wanted.candidate_keys, np.int64))
+    return keep
+
+
+@njit(cache=True)
+def _fits(
+    topics: I32,
+    organization: I32,
+    region: I32,
+    rows: I64,
+    wanted_topics: I32,
+    wanted_organizations: I32,
+    wanted_region: int,
+    level: int,
+) -> Bools:
+    """Whether rows have one of the topics, organizations and places (region int32[n, p, 4])."""
+    keep = np.zeros(len(rows), np.bool_)
+    for i in range(len(rows)):
+        row = rows[i]
+        of_topic, of_organization = len(wanted_topics) == 0, len(wanted_organizations) == 0
+        of_region = wanted_region < 0
+        for topic in wanted_topics:
+            for own in topics[row]:
+                of_topic |= own == topic
+        for one in wanted_organizations:
+            of_organization |= organization[row] == one
+        for place in range(region.shape[1] if not of_region else 0):
+            of_region |= region[row, place, level] == wanted_region
+        keep[i] = of_topic and of_organization and of_region
     return keep
 
 

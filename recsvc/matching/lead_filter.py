@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from recsvc.matching.filters import ANYTHING, Eligibility, restrict_leads, wanted_leads
 from recsvc.matching.masks import seen_leads, tail_verdicts
 from recsvc.model.arrays import I32, I64, U8
 from recsvc.model.filter_world import NOT_OPEN, FilterWorld, OpenRecord
@@ -30,7 +31,8 @@ class Filtered(NamedTuple):
     """What one member may be offered.
 
     Base leads: of visible organizations (bool[organizations + 1]), open in `state`, and not marked
-    in the snapshot's marks with `tick`. Tail leads: verdicts (uint8[t]).
+    in the snapshot's marks with `tick`; of these only `chosen` (rows int64[k]) when the request
+    asks for certain ones. Tail leads: verdicts (uint8[t]).
     """
 
     state: LeadsAt
@@ -39,10 +41,13 @@ class Filtered(NamedTuple):
     tail: U8
     eligible_count: int
     removed: dict[Verdict, int]
+    chosen: I64 | None = None
 
 
-def filter_leads(snapshot: Snapshot, member_row: int, now_us: int) -> Filtered:
-    """The filters of one member's list that asks for nothing in particular."""
+def filter_leads(
+    snapshot: Snapshot, member_row: int, now_us: int, wanted: Eligibility = ANYTHING
+) -> Filtered:
+    """The filters of one member's list."""
     members, local = snapshot.members.locate(member_row)
     member_id = snapshot.members.identifier(member_row)
     state = snapshot.open_leads.at(now_us)
@@ -71,7 +76,41 @@ def filter_leads(snapshot: Snapshot, member_row: int, now_us: int) -> Filtered:
         counts += np.bincount(tail, minlength=len(counts))
     total = counts.tolist()
     removed = {v: total[v] for v in _COUNTED if total[v]}
-    return Filtered(state, visible, tick, tail, total[0], removed)
+    filtered = Filtered(state, visible, tick, tail, total[0], removed)
+    return _narrowed(snapshot, member_row, filtered, wanted) if wanted.restricts else filtered
+
+
+def _narrowed(
+    snapshot: Snapshot, member_row: int, filtered: Filtered, wanted: Eligibility
+) -> Filtered:
+    """What is left of the leads that a member may be offered when only some are wanted."""
+    members, local = snapshot.members.locate(member_row)
+    places = members.latitude_rad[local], members.longitude_rad[local]
+    rows = _kept_rows(snapshot.filter_world, filtered.state.record, filtered.visible, filtered.tick)
+    chosen = rows[wanted_leads(snapshot.leads.base, rows, wanted, *places)]
+    tail = filtered.tail.copy()
+    restrict_leads(tail, snapshot.leads.tail, wanted, *places)
+    left = len(chosen) + int((tail == Verdict.KEPT).sum())
+    removed = dict(filtered.removed)
+    if others := filtered.eligible_count - left:
+        removed[Verdict.NOT_ELIGIBLE] = others
+    return filtered._replace(eligible_count=left, removed=removed, chosen=chosen, tail=tail)
+
+
+@njit(cache=True)
+def _kept_rows(
+    world: FilterWorld, open_leads: OpenRecord, visible: NDArray[np.bool_], tick: int
+) -> I64:
+    """All base leads that a member may be offered."""
+    open_in = open_leads.open_in
+    rows = np.empty(len(open_in), np.int64)
+    count = 0
+    for row in range(len(open_in)):
+        where = open_in[row]
+        if where != NOT_OPEN and visible[where] and world.mark[row] != tick:
+            rows[count] = row
+            count += 1
+    return rows[:count]
 
 
 @njit(cache=True)

@@ -22,7 +22,7 @@ from recsvc.model.arrays import F32, I64, LeadColumns, MemberColumns
 from recsvc.model.segments import Table
 from recsvc.model.terms import INDEX
 
-DIVERSITY_POOL = 200
+DIVERSITY_POOL = 96
 """Diversity reorders so many of the best, whatever the page: the pages of a list fit together."""
 
 _FEW = 256

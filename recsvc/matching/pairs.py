@@ -9,9 +9,10 @@ import numpy as np
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.explain import reasons_of, terms_of
 from recsvc.matching.filters import Eligibility
-from recsvc.matching.masks import Masked, mask_leads, pair_verdicts
+from recsvc.matching.lead_filter import filter_leads
+from recsvc.matching.masks import pair_verdicts
 from recsvc.matching.queries import PairExplanation, PairScores
-from recsvc.matching.retrieve import lead_candidates
+from recsvc.matching.retrieve import listed_leads
 from recsvc.matching.score import score_pairs
 from recsvc.matching.scored_pair import Pair, distance_km, member_record
 from recsvc.matching.standing import all_verdicts
@@ -60,8 +61,7 @@ def explain_pair(
     probability = bundle.calibration.probability(scored.scores)
     rank = None
     if not verdicts:
-        masked = mask_leads(snapshot, member_row, wanted, when_us)
-        rank = _rank(snapshot, one, masked, when_us, config)
+        rank = _rank(snapshot, one, wanted, when_us, config)
     return PairExplanation(
         verdicts=verdicts,
         rank=rank,
@@ -75,11 +75,16 @@ def explain_pair(
 
 
 def _rank(
-    snapshot: Snapshot, pair: tuple[I64, I64], masked: Masked, when_us: int, config: CandidateConfig
+    snapshot: Snapshot,
+    pair: tuple[I64, I64],
+    wanted: Eligibility,
+    when_us: int,
+    config: CandidateConfig,
 ) -> int | None:
     """The lead's place among the ranked candidates; None when it was not retrieved."""
     member, lead = pair
-    rows = lead_candidates(snapshot, int(member[0]), masked, when_us, RANK_DEPTH, config)
+    filtered = filter_leads(snapshot, int(member[0]), when_us, wanted)
+    rows = listed_leads(snapshot, int(member[0]), filtered, RANK_DEPTH, config)
     at = np.flatnonzero(rows == lead[0])
     if len(at) == 0:
         return None

@@ -17,10 +17,10 @@ from features.entities import Lead
 from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER, silent_groups
-from recsvc.matching.lead_filter import Filtered, filter_leads
+from recsvc.matching.lead_filter import filter_leads
 from recsvc.matching.lead_scan import tell_found
 from recsvc.matching.listed_members import MemberConfig, listed_members, member_candidates
-from recsvc.matching.masks import Masked, mask_leads, mask_members
+from recsvc.matching.masks import Masked, mask_members
 from recsvc.matching.member_filter import MembersFiltered, filter_members
 from recsvc.matching.modes import lead_mode, member_mode
 from recsvc.matching.page import Found, explained_items, order_items, pool_size
@@ -36,7 +36,7 @@ from recsvc.matching.queries import (
 from recsvc.matching.reason_facts import Told, tell
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.resolve import resolve
-from recsvc.matching.retrieve import lead_candidates, listed_leads
+from recsvc.matching.retrieve import listed_leads
 from recsvc.matching.score import score_leads
 from recsvc.matching.score_members import score_members
 from recsvc.matching.scored_pair import member_record, place_kinds
@@ -99,17 +99,10 @@ class Pipeline:
         row = self._member_row(member_id)
         wanted, unknown = resolve(snapshot, query.wanted, snapshot.leads)
         depth, config = pool_size(query), self._config.candidates
-        masked: Masked | Filtered
-        if wanted.restricts or not snapshot.leads.base_count:
-            with self._stage("filter"):
-                masked = mask_leads(snapshot, row, wanted, when)
-            with self._stage("retrieve"):
-                rows = lead_candidates(snapshot, row, masked, when, depth, config)
-        else:
-            with self._stage("filter"):
-                masked = filter_leads(snapshot, row, when)
-            with self._stage("retrieve"):
-                rows = listed_leads(snapshot, row, masked, depth, config)
+        with self._stage("filter"):
+            masked = filter_leads(snapshot, row, when, wanted)
+        with self._stage("retrieve"):
+            rows = listed_leads(snapshot, row, masked, depth, config)
         with self._stage("rank"):
             columns, local = snapshot.members.locate(row)
             scored = score_leads(snapshot, columns, local, rows, when)

@@ -11,7 +11,6 @@ import numpy as np
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.lead_filter import Filtered
 from recsvc.matching.lead_scan import Depth, Scope, find_leads
-from recsvc.matching.masks import Masked
 from recsvc.matching.new_rows import best_new_leads
 from recsvc.matching.short_lists import from_short_list
 from recsvc.model.arrays import I64, U8
@@ -23,68 +22,71 @@ from recsvc.model.verdicts import Verdict
 def listed_leads(
     snapshot: Snapshot, member_row: int, filtered: Filtered, depth: int, config: CandidateConfig
 ) -> I64:
-    """Global rows (int64[c], no order) of the leads worth ranking in an unrestricted list."""
-    state = filtered.state
+    """Global rows (int64[c], no order) of the leads worth ranking, of those the filters keep."""
     if filtered.eligible_count == 0:
         return np.empty(0, np.int64)
-    found = None
-    if filtered.eligible_count > config.close_below:
-        wanted = max(config.listed, 2 * depth)
-        found = from_short_list(snapshot, member_row, filtered, wanted)
-    if found is None:
-        found = _search(snapshot, member_row, filtered, depth, config)
+    found = _of_base(snapshot, member_row, filtered, depth, config)
     if len(filtered.tail) == 0:
         return found
-    return np.concatenate(
-        [
-            found,
-            _tail_candidates(snapshot, member_row, filtered.tail, state.asked_us, depth, config),
-        ]
-    )
+    when_us = filtered.state.asked_us
+    new = new_leads(snapshot, member_row, filtered.tail, when_us, depth, config)
+    return np.concatenate([found, new])
 
 
-def _search(
-    snapshot: Snapshot, member_row: int, filtered: Filtered, depth: int, config: CandidateConfig
-) -> I64:
-    state = filtered.state
-    scope = Scope(filtered.visible, state.verdict, state.worth, state.block_worth, filtered.tick)
-    wanted = _depth(config, depth, filtered.eligible_count, snapshot.leads.base_count)
-    return _find(snapshot, member_row, scope, wanted)
-
-
-def lead_candidates(
+def new_leads(
     snapshot: Snapshot,
     member_row: int,
-    masked: Masked,
+    verdicts: U8,
     now_us: int,
     depth: int,
     config: CandidateConfig,
 ) -> I64:
-    """Global rows (int64[c], no order) of the leads worth ranking, of those a mask keeps."""
-    found = [np.empty(0, np.int64)]
-    for part, (start, _) in zip(masked.verdicts, snapshot.leads.segments(), strict=True):
-        if start or not snapshot.leads.base_count:
-            found.append(_tail_candidates(snapshot, member_row, part, now_us, depth, config))
-            continue
-        eligible = int((part == Verdict.KEPT).sum())
+    """Global rows of the tail, whose leads are in no list: all when few, else the best."""
+    members, local = snapshot.members.locate(member_row)
+    eligible = (verdicts == Verdict.KEPT).astype(np.uint8)
+    count = max(config.new, 2 * depth)
+    if eligible.sum() <= count:
+        return np.flatnonzero(eligible) + snapshot.leads.base_count
+    return best_new_leads(snapshot, members, local, eligible, now_us, count)
+
+
+def _of_base(
+    snapshot: Snapshot, member_row: int, filtered: Filtered, depth: int, config: CandidateConfig
+) -> I64:
+    if filtered.chosen is not None:
         # Who names few leads wants them in the ranker's very order: all of them are ranked.
-        if eligible <= max(config.close_below, 2 * depth):
-            found.append(np.flatnonzero(part == Verdict.KEPT))
-        else:
-            scope = _scope_of(snapshot, part, now_us)
-            wanted = _depth(config, depth, eligible, len(part))
-            # A block may hold few rows that are wanted: more of them are looked at.
-            wanted = wanted._replace(block_rows=8 * wanted.block_rows)
-            found.append(_find(snapshot, member_row, scope, wanted))
-    return np.concatenate(found)
+        if len(filtered.chosen) <= max(config.close_below, 2 * depth):
+            return filtered.chosen
+        return _search_chosen(snapshot, member_row, filtered.chosen, filtered, depth, config)
+    if filtered.eligible_count > config.close_below:
+        least = max(config.listed, depth + depth // 8)
+        most = max(config.listed, 2 * depth)
+        found = from_short_list(snapshot, member_row, filtered, least, most)
+        if found is not None:
+            return found
+    state = filtered.state
+    scope = Scope(filtered.visible, state.verdict, state.worth, state.block_worth, filtered.tick)
+    wanted_depth = _depth(config, depth, filtered.eligible_count, snapshot.leads.base_count)
+    return _find(snapshot, member_row, scope, wanted_depth)
 
 
-def _scope_of(snapshot: Snapshot, verdicts: U8, now_us: int) -> Scope:
-    blocks, state = snapshot.blocks, snapshot.open_leads.at(now_us)
-    by_slot = verdicts[blocks.row]
-    worth = sum_blocks(blocks, by_slot, state.worth)
+def _search_chosen(
+    snapshot: Snapshot,
+    member_row: int,
+    chosen: I64,
+    filtered: Filtered,
+    depth: int,
+    config: CandidateConfig,
+) -> I64:
+    blocks, worth = snapshot.blocks, filtered.state.worth
+    by_slot = np.full(len(blocks.row), Verdict.NOT_ELIGIBLE, np.uint8)
+    by_slot[blocks.slot[chosen]] = Verdict.KEPT
     everywhere = np.ones(len(snapshot.organizations) + 1, np.bool_)
-    return Scope(everywhere, by_slot, state.worth, worth, snapshot.marks.next_tick())
+    block_worth = sum_blocks(blocks, by_slot, worth)
+    scope = Scope(everywhere, by_slot, worth, block_worth, filtered.tick)
+    wanted = _depth(config, depth, len(chosen), len(by_slot))
+    # A block may hold few rows that are wanted: more of them are looked at.
+    return _find(snapshot, member_row, scope, wanted._replace(block_rows=8 * wanted.block_rows))
 
 
 def _depth(config: CandidateConfig, depth: int, eligible: int, rows: int) -> Depth:
@@ -104,20 +106,3 @@ def _depth(config: CandidateConfig, depth: int, eligible: int, rows: int) -> Dep
 def _find(snapshot: Snapshot, member_row: int, scope: Scope, depth: Depth) -> I64:
     members, local = snapshot.members.locate(member_row)
     return find_leads(snapshot.scan_world(members), local, scope, depth).astype(np.int64)
-
-
-def _tail_candidates(
-    snapshot: Snapshot,
-    member_row: int,
-    verdicts: U8,
-    now_us: int,
-    depth: int,
-    config: CandidateConfig,
-) -> I64:
-    """Global rows of the tail, whose vectors are in no list: all when few, else the best."""
-    members, local = snapshot.members.locate(member_row)
-    eligible = (verdicts == Verdict.KEPT).astype(np.uint8)
-    count = max(config.new, 2 * depth)
-    if eligible.sum() <= count:
-        return np.flatnonzero(eligible) + snapshot.leads.base_count
-    return best_new_leads(snapshot, members, local, eligible, now_us, count)

@@ -25,11 +25,11 @@ _MOST_OPENED = 64
 
 
 def from_short_list(
-    snapshot: Snapshot, member_row: int, filtered: Filtered, wanted: int
+    snapshot: Snapshot, member_row: int, filtered: Filtered, least: int, most: int
 ) -> I64 | None:
-    """Base rows (int64[c], c >= `wanted`) to rank for one member; None when a search has to."""
+    """Base rows to rank for one member: `least` to `most` listed ones; None: a search has to."""
     lists = snapshot.short_lists
-    if lists is None or member_row >= len(lists.row) or lists.row.shape[1] < wanted:
+    if lists is None or member_row >= len(lists.row) or lists.row.shape[1] < least:
         return None
     opened = filtered.state.opened
     if abs(filtered.state.asked_us - lists.made_us) > _GOOD_FOR_US:
@@ -44,7 +44,8 @@ def from_short_list(
         opened,
         filtered.visible,
         filtered.tick,
-        wanted,
+        least,
+        most,
     )
     return found if len(found) else None
 
@@ -65,18 +66,19 @@ def _still_open(
     opened: I32,
     visible: NDArray[np.bool_],
     tick: int,
-    wanted: int,
+    least: int,
+    most: int,
 ) -> I64:
-    """The best `wanted` listed leads that are left, and all that opened; nothing if fewer are."""
-    found = np.empty(wanted + len(opened), np.int64)
+    """The best listed leads that are left, and all that opened; nothing if too few are."""
+    found = np.empty(most + len(opened), np.int64)
     count = 0
     for row in lists[member]:
-        if count == wanted or row < 0:
+        if count == most or row < 0:
             break
         if _is_left(world, open_leads, visible, tick, row):
             found[count] = row
             count += 1
-    if count < wanted:
+    if count < least:
         return found[:0]
     for row in opened:
         if _is_left(world, open_leads, visible, tick, row):
