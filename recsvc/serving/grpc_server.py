@@ -52,6 +52,8 @@ ALWAYS = tuple(
 )
 """Services that answer from the start."""
 
+_MOST_PENDING = 1_000_000
+
 
 def build_server(
     settings: Settings,
@@ -80,6 +82,11 @@ def build_server(
             # What waits inside gRPC is not seen by the guard: beyond this, it waits at the
             # caller, whose deadline ends it.
             ("grpc.max_concurrent_streams", 2 * settings.max_in_flight),
+            # gRPC resets streams by itself when many wait, or have ended and are still in memory:
+            # UNAVAILABLE, without a time to try again. The guard refuses, and says when.
+            ("grpc.http.overload_protection", 0),
+            ("grpc.server.max_pending_requests", _MOST_PENDING),
+            ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
             ("grpc.keepalive_permit_without_calls", 1),
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         ),
