@@ -88,14 +88,20 @@ def _best_sets(pairs: Sorted, prices: Prices, place: F64, used: I64) -> float:
         if most > _EXACT:
             total += _line(pairs, prices, place, lead, used)
             continue
-        count = 0
+        # A pair is beaten by `most` that are likelier and no dearer: three prices tell.
+        count, low, middle, high = 0, np.inf, np.inf, np.inf
         for j in range(pairs.start[lead], pairs.start[lead + 1]):
-            price, better = place[pairs.member[j]], 0
-            for i in range(count):
-                better += place[pairs.member[kept[i]]] <= price
-            if better < most:
-                kept[count] = j
-                count += 1
+            price = place[pairs.member[j]]
+            if price >= (low if most == 1 else middle if most == 2 else high):
+                continue
+            kept[count] = j
+            count += 1
+            if price < low:
+                low, middle, high = price, low, middle
+            elif price < middle:
+                middle, high = price, middle
+            elif price < high:
+                high = price
         total += _exact(pairs, prices, place, lead, kept[:count], most, used)
     return total
 
