@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from features.extract import FeatureSpace
 from recsvc.matching.queries import Reason, Term
-from recsvc.matching.reason_facts import GROUPS, Fact, Told, tell
+from recsvc.matching.reason_facts import F64, GROUPS, Fact, tell
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.scored_pair import Pair, place_kinds
-from recsvc.model.arrays import F32
+from recsvc.model.arrays import F32, I32
 from recsvc.model.terms import FEATURES
 from recsvc.model.verdicts import Verdict
 
@@ -70,11 +70,12 @@ def reasons_of(
         np.array([pair.lead_row], np.int32),
         pair.features[None],
         pair.terms[None],
+        np.zeros(1, np.int64),
         space.regions.middles,
         silent_groups(but),
     )
     kinds = place_kinds(pair.member)
-    return next(in_words(told, ReasonTexts(space, pair.you), [0], lambda _: kinds))
+    return next(in_words(*told, ReasonTexts(space, pair.you), [0], lambda _: kinds))
 
 
 def silent_groups(but: frozenset[str]) -> NDArray[np.bool_]:
@@ -83,18 +84,28 @@ def silent_groups(but: frozenset[str]) -> NDArray[np.bool_]:
 
 
 def in_words(
-    told: Told, texts: ReasonTexts, positions: list[int], kinds_of: Callable[[int], Sequence[str]]
+    counts: I32,
+    fact: I32,
+    weight: F64,
+    texts: ReasonTexts,
+    positions: list[int],
+    kinds_of: Callable[[int], Sequence[str]],
 ) -> Iterator[tuple[Reason, ...]]:
-    """The reasons of each pair; `kinds_of` its position tells the kinds of its member's places."""
-    say = texts.text
-    numbers = told.counts.tolist(), told.fact.tolist(), told.weight.tolist()
+    """The reasons of each pair, as `tell` found them.
+
+    `kinds_of` a pair's position tells the kinds of its member's places.
+    """
+    say, groups = texts.text, GROUPS
+    numbers = counts.tolist(), fact.tolist(), weight.tolist()
     for at, count, facts, weights in zip(positions, *numbers, strict=True):
-        reasons = []
-        for place in range(count):
-            group, fact, a, b = facts[place]
-            kinds = kinds_of(at) if fact == _NEAR_PLACE else ()
-            reasons.append(Reason(GROUPS[group], weights[place], say(fact, a, b, kinds)))
-        yield tuple(reasons)
+        yield tuple(
+            Reason(
+                groups[group],
+                total,
+                say(kind, a, b, kinds_of(at) if kind == _NEAR_PLACE else ()),
+            )
+            for (group, kind, a, b), total in zip(facts[:count], weights, strict=False)
+        )
 
 
 def group_weights(terms: F32) -> dict[str, float]:

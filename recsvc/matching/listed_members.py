@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from recsvc.matching.masks import Masked
 from recsvc.matching.member_filter import MembersFiltered, kept_members
-from recsvc.matching.member_scan import Depth, Scope, asked_of, find_members
+from recsvc.matching.member_scan import Depth, Scope, find_members
 from recsvc.matching.new_rows import best_new_members
 from recsvc.model.arrays import I32, I64, U8, LeadColumns
 from recsvc.model.snapshot import Snapshot
@@ -108,18 +108,9 @@ def _scanned(
         risen = risen[scope.visible[snapshot.members.base.organization[risen]]]
         scope.mark[risen] = scope.tick
     search = snapshot.member_search
-    asked = asked_of(leads, local, search.runs.topic_count)
-    rows = find_members(
-        snapshot.bundle.ranker,
-        search.tables,
-        search.runs,
-        search.embeddings,
-        search.texts,
-        asked,
-        scope,
-        depth,
-    )
-    return np.concatenate([rows, risen]).astype(np.int64)
+    pairs = snapshot.pair_worlds.of(snapshot.members.base, leads)
+    rows = find_members(search.world, pairs, local, scope, depth)
+    return np.concatenate([rows, risen]) if len(risen) else rows
 
 
 def _of_tail(

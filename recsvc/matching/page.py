@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -13,20 +12,17 @@ from recsvc.matching.explain import in_words, terms_of
 from recsvc.matching.lead_filter import Filtered
 from recsvc.matching.masks import Masked
 from recsvc.matching.member_filter import MembersFiltered
-from recsvc.matching.queries import Item, ListQuery, Reason, ServingMode
-from recsvc.matching.reason_facts import Told
+from recsvc.matching.queries import Item, ListQuery, ServingMode, Term
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.score import Scored
-from recsvc.model.additive import Calibration
+from recsvc.matching.told import Told
 from recsvc.model.arrays import F32, I64, LeadColumns, MemberColumns
 from recsvc.model.segments import Table
-from recsvc.model.terms import INDEX
 
 DIVERSITY_POOL = 96
 """Diversity reorders so many of the best, whatever the page: the pages of a list fit together."""
 
 _FEW = 256
-_DISTANCE = INDEX["distance_log_km"]
 
 
 @dataclass(frozen=True)
@@ -69,30 +65,35 @@ def order_items(found: Found, query: ListQuery) -> Slate:
 
 
 def explained_items(
-    calibration: Calibration, texts: ReasonTexts, found: Found, query: ListQuery, slate: Slate
+    texts: ReasonTexts, found: Found, query: ListQuery, slate: Slate
 ) -> tuple[Item, ...]:
     """The items of the query's page."""
     part = slice(query.offset, query.offset + query.count)
     page = slate.order[part]
-    scores, features = found.scored.scores[page], found.scored.features[page]
-    probabilities = calibration.probability(scores)
-    likely = [None] * len(page) if probabilities is None else probabilities.tolist()
-    reasons = _reasons(found, page, texts)
-    identifier, rows = found.table.identifier, found.rows[page].tolist()
-    numbers = scores.tolist(), slate.adjustments[part].tolist(), features[:, _DISTANCE].tolist()
-    return tuple(
-        Item(
-            identifier(row),
-            row,
-            score,
-            likely[at],
-            reasons[at],
-            None if math.isnan(log_km) else math.expm1(log_km),
-            adjustment,
-            terms_of(features[at], found.scored.terms[page[at]]) if query.with_terms else (),
-        )
-        for at, (row, score, adjustment, log_km) in enumerate(zip(rows, *numbers, strict=True))
-    )
+    positions, rows = page.tolist(), found.rows[page].tolist()
+    taken, identifier = slate.adjustments[part].tolist(), found.table.identifier
+    items: dict[int, Item] = {}
+    for places, told in found.tell(page):
+        spots, numbers = places.tolist(), told.numbers.tolist()
+        at = positions if len(spots) == len(positions) else [positions[spot] for spot in spots]
+        reasons = in_words(*told[:3], texts, at, found.place_kinds)
+        for spot, (score, likely, km), said in zip(spots, numbers, reasons, strict=True):
+            row = rows[spot]
+            items[spot] = Item(
+                identifier(row),
+                row,
+                score,
+                None if likely != likely else likely,
+                said,
+                None if km != km else km,
+                taken[spot],
+                _terms(found, positions[spot]) if query.with_terms else (),
+            )
+    return tuple(items[spot] for spot in range(len(rows)))
+
+
+def _terms(found: Found, at: int) -> tuple[Term, ...]:
+    return terms_of(found.scored.features[at], found.scored.terms[at])
 
 
 def top(scores: F32, count: int) -> I64:
@@ -104,15 +105,6 @@ def top(scores: F32, count: int) -> I64:
     )
     part.sort()
     return part[(-scores[part]).argsort(kind="stable")]
-
-
-def _reasons(found: Found, page: I64, texts: ReasonTexts) -> list[tuple[Reason, ...]]:
-    reasons: list[tuple[Reason, ...]] = [()] * len(page)
-    for places, told in found.tell(page):
-        said = in_words(told, texts, page[places].tolist(), found.place_kinds)
-        for place, reason in zip(places.tolist(), said, strict=True):
-            reasons[place] = reason
-    return reasons
 
 
 def _text_of(found: Found, positions: I64) -> F32:

@@ -8,17 +8,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from typing import Protocol
-
-import numpy as np
 
 from features.entities import Lead
 from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER, silent_groups
 from recsvc.matching.lead_filter import filter_leads
-from recsvc.matching.lead_scan import tell_found
 from recsvc.matching.listed_members import MemberConfig, listed_members, member_candidates
 from recsvc.matching.masks import Masked, mask_members
 from recsvc.matching.member_filter import MembersFiltered, filter_members
@@ -33,13 +29,13 @@ from recsvc.matching.queries import (
     RankedList,
     Wanted,
 )
-from recsvc.matching.reason_facts import Told, tell
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.resolve import resolve
 from recsvc.matching.retrieve import listed_leads
 from recsvc.matching.score import score_leads
 from recsvc.matching.score_members import score_members
-from recsvc.matching.scored_pair import member_record, place_kinds
+from recsvc.matching.scored_pair import PlaceKinds
+from recsvc.matching.told import Told, told_leads, told_members
 from recsvc.model.arrays import I64, LeadColumns
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
@@ -92,6 +88,7 @@ class Pipeline:
         self._clock = clock
         self._to_member = ReasonTexts(snapshot.bundle.space, "您")
         self._of_member = ReasonTexts(snapshot.bundle.space, "该委员")
+        self._kinds = PlaceKinds(snapshot)
 
     def recommend(self, member_id: str, query: ListQuery) -> RankedList:
         """The best leads for a member. Raises UnknownMemberError, InvalidRegionCodeError."""
@@ -107,23 +104,14 @@ class Pipeline:
             columns, local = snapshot.members.locate(row)
             scored = score_leads(snapshot, columns, local, rows, when)
 
-        middles = snapshot.bundle.space.regions.middles
-
         def tell_all(page: I64) -> Iterator[tuple[I64, Told]]:
-            for at, leads, lead_rows in snapshot.leads.located(rows[page]):
-                seen = scored.features[page[at]], scored.terms[page[at]]
-                if leads is snapshot.leads.base:
-                    world = snapshot.scan_world(columns)
-                    yield at, tell_found(world, local, lead_rows, *seen, _OF_MEMBER)
-                else:
-                    own = np.full(len(at), local, np.int32)
-                    yield at, tell(columns, own, leads, lead_rows, *seen, middles, _OF_MEMBER)
+            return told_leads(snapshot, columns, local, rows, scored, page, _OF_MEMBER)
 
-        kinds = cache(lambda: place_kinds(member_record(snapshot, row)))
+        def kinds_of(_: int) -> tuple[str, ...]:
+            return self._kinds.of(row)
+
         mode = member_mode(columns, local)
-        found = Found(
-            rows, scored, snapshot.leads, masked, mode, unknown, tell_all, lambda _: kinds()
-        )
+        found = Found(rows, scored, snapshot.leads, masked, mode, unknown, tell_all, kinds_of)
         return self._finish(found, query, self._to_member)
 
     def recommend_many(
@@ -160,16 +148,11 @@ class Pipeline:
         with self._stage("rank"):
             scored = score_members(snapshot, rows, leads, local, when)
 
-        middles = snapshot.bundle.space.regions.middles
-
         def tell_all(page: I64) -> Iterator[tuple[I64, Told]]:
-            for at, members, member_rows in snapshot.members.located(rows[page]):
-                own = np.full(len(at), local, np.int32)
-                seen = scored.features[page[at]], scored.terms[page[at]]
-                yield at, tell(members, member_rows, leads, own, *seen, middles, _OF_LEAD)
+            return told_members(snapshot, leads, local, rows, scored, page, _OF_LEAD)
 
         def kinds_of(at: int) -> tuple[str, ...]:
-            return place_kinds(member_record(snapshot, int(rows[at])))
+            return self._kinds.of(int(rows[at]))
 
         mode = lead_mode(leads, local)
         found = Found(rows, scored, snapshot.members, masked, mode, unknown, tell_all, kinds_of)
@@ -213,7 +196,7 @@ class Pipeline:
         with self._stage("diversify"):
             slate = order_items(found, query)
         with self._stage("explain"):
-            items = explained_items(self.snapshot.bundle.calibration, texts, found, query, slate)
+            items = explained_items(texts, found, query, slate)
         return RankedList(
             items=items,
             more=len(slate.order) > query.offset + query.count,

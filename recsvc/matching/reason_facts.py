@@ -7,14 +7,13 @@ Compiled, because a page states thirty facts and the interpreter takes 10 µs fo
 from __future__ import annotations
 
 from enum import IntEnum
-from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from features.regions import Middles
-from recsvc.model.arrays import F32, I32, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, I32, I64, LeadColumns, MemberColumns
 from recsvc.model.pair_places import nearest_place
 from recsvc.model.terms import FEATURES, INDEX
 
@@ -28,6 +27,7 @@ _WORTH_SAYING_KM = 30.0
 _TENTHS_FROM_KM = 10.0
 
 F64 = NDArray[np.float64]
+Mask = NDArray[np.bool_]
 
 
 class Fact(IntEnum):
@@ -77,14 +77,6 @@ _OF_FRESHNESS, _OF_URGENCY, _OF_APPEAL = _OF["FRESHNESS"], _OF["URGENCY"], _OF["
 _OF_WILLINGNESS = _OF["WILLINGNESS"]
 
 
-class Told(NamedTuple):
-    """At most three reasons for each of n pairs, strongest first."""
-
-    counts: I32  # [n] how many reasons
-    fact: I32  # [n, 3, 4] group, fact, and its two numbers
-    weight: F64  # [n, 3] sum of the group's terms
-
-
 @njit(cache=True, nogil=True)
 def tell(
     members: MemberColumns,
@@ -93,38 +85,58 @@ def tell(
     lead_rows: I32,
     features: F32,
     terms: F32,
+    at: I64,
     middles: Middles,
-    silent: NDArray[np.bool_],
-) -> Told:
-    """The reasons of n pairs of local rows, with their features and terms (float32[n, F]).
+    silent: Mask,
+) -> tuple[I32, I32, F64]:
+    """The reasons of k pairs of local rows, at most three of each, strongest first.
 
-    Groups that raised the score come first; when none did, the one that lowered it least; a
-    `silent` one (bool[groups]) only when nothing else can be said.
+    How many (int32[k]), what they are (int32[k, 3, 4]: group, fact, and its two numbers), and the
+    sums of their groups' terms (float64[k, 3]). Features and terms of the pairs stand in the rows
+    `at` (int64[k]) of float32[n, F]. Groups that raised the score come first; when none did, the
+    one that lowered it least; a `silent` one (bool[groups]) only when nothing else can be said.
     """
     n = len(member_rows)
     count = np.zeros(n, np.int32)
     fact = np.zeros((n, MOST_REASONS, 4), np.int32)
     weight = np.zeros((n, MOST_REASONS))
-    one = np.empty(3, np.int32)
+    sums, tried, one = np.empty(len(silent)), np.empty(len(silent), np.bool_), np.empty(3, np.int32)
     for i in range(n):
-        sums = np.zeros(len(silent))
+        m, j, row = member_rows[i], lead_rows[i], at[i]
+        x, own_terms = features[row], terms[row]
+        sums[:], tried[:] = 0.0, False
         for f in range(terms.shape[1]):
-            sums[_GROUP_OF[f]] += terms[i, f]
-        # Loud groups first, strongest first; equal ones in the order of GROUPS.
-        order = np.argsort(np.where(silent, 1e9, 0.0) - sums, kind="mergesort")
-        for group in order:
+            sums[_GROUP_OF[f]] += own_terms[f]
+        for _ in range(len(silent)):
+            group = _next(sums, tried, silent)
             if count[i] and (sums[group] <= 0.0 or count[i] == MOST_REASONS or silent[group]):
                 break
-            m, j = member_rows[i], lead_rows[i]
-            _fact(members, m, leads, j, features[i], terms[i], middles, group, one)
+            tried[group] = True
+            _fact(members, m, leads, j, x, own_terms, middles, group, one)
             if one[0] != _NOTHING:
-                at = count[i]
-                fact[i, at, 0], fact[i, at, 1:], weight[i, at] = group, one, sums[group]
+                place = count[i]
+                fact[i, place, 0], weight[i, place] = group, sums[group]
+                for k in range(3):
+                    fact[i, place, 1 + k] = one[k]
                 count[i] += 1
-    return Told(count, fact, weight)
+    return count, fact, weight
 
 
 @njit(cache=True)
+def _next(sums: F64, tried: Mask, silent: Mask) -> int:
+    """Of the groups not tried yet: loud ones first, strongest first, equal ones in their order."""
+    best = -1
+    for group in range(len(sums)):
+        if tried[group]:
+            continue
+        louder = best < 0 or (silent[best] and not silent[group])
+        if louder or (silent[best] == silent[group] and sums[group] > sums[best]):
+            best = group
+    return best
+
+
+# Inlined: each call would be handed the sixty arrays of both sides.
+@njit(cache=True, inline="always")
 def _fact(
     members: MemberColumns,
     m: int,
@@ -160,7 +172,7 @@ def _fact(
             out[0] = _WANTED_CONTENT
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _expertise(
     members: MemberColumns, m: int, leads: LeadColumns, j: int, x: F32, terms: F32, out: I32
 ) -> None:
@@ -174,7 +186,7 @@ def _expertise(
         out[0] = _ALIKE_EXPERTISE
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _interest(
     members: MemberColumns, m: int, leads: LeadColumns, j: int, x: F32, terms: F32, out: I32
 ) -> None:
@@ -225,7 +237,7 @@ def _shared_topics(own: I32, weights: F32, other: I32, out: I32) -> bool:
     return found > 0
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def _place(
     members: MemberColumns, m: int, leads: LeadColumns, j: int, x: F32, middles: Middles, out: I32
 ) -> None:

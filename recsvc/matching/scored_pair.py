@@ -12,6 +12,8 @@ from recsvc.model.snapshot import Snapshot
 from recsvc.model.terms import INDEX
 from recsvc.store.codec import decode_entity
 
+_MOST_KEPT = 20_000
+
 
 @dataclass(frozen=True, slots=True)
 class Pair:
@@ -36,6 +38,25 @@ def member_record(snapshot: Snapshot, row: int) -> Member | None:
 def place_kinds(member: Member | None) -> tuple[str, ...]:
     """HOME, WORK, …, in the order of the places in the columns."""
     return tuple(place.kind for place in member_places(member)) if member is not None else ()
+
+
+class PlaceKinds:
+    """The kinds of members' places, kept: to read a record takes as long as to rank eight pairs."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+        self._kept: dict[int, tuple[str, ...]] = {}
+
+    def of(self, row: int) -> tuple[str, ...]:
+        """Of a member's global row. A tail row's record may be replaced: it is read anew."""
+        kinds = self._kept.get(row)
+        if kinds is None:
+            kinds = place_kinds(member_record(self._snapshot, row))
+            if row < self._snapshot.members.base_count:
+                if len(self._kept) >= _MOST_KEPT:
+                    self._kept.clear()
+                self._kept[row] = kinds
+        return kinds
 
 
 def distance_km(pair: Pair) -> float | None:

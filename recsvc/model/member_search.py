@@ -8,6 +8,7 @@ from recsvc.model.lead_rows import Marks
 from recsvc.model.member_lists import MemberLists, lists_by_embedding, lists_by_text
 from recsvc.model.member_runs import MemberRuns, build_member_runs
 from recsvc.model.member_tables import member_tables
+from recsvc.model.member_world import make_member_world
 from recsvc.model.open_members import OpenMembers
 from recsvc.model.scan_tables import ScanTables
 from recsvc.model.segments import Table
@@ -26,9 +27,8 @@ class MemberSearch:
         texts: MemberLists,
     ) -> None:
         self.runs = runs
-        self.embeddings = embeddings
-        self.texts = texts
-        self.tables = member_tables(bundle.ranker, tables)
+        own = member_tables(bundle.ranker, tables)
+        self.world = make_member_world(bundle.ranker, own, runs, embeddings, texts)
         self.open = OpenMembers(members, runs.member_worth, bundle.ranker, bundle.context)
         self.marks = Marks(members.base_count)
 

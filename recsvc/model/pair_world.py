@@ -12,7 +12,7 @@ from numba import njit, types
 from numba.experimental import structref
 
 from features.regions import Middles
-from recsvc.model.additive import AdditiveModel
+from recsvc.model.additive import AdditiveModel, Calibration
 from recsvc.model.arrays import LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
 from recsvc.model.pair_facts import (
@@ -36,6 +36,7 @@ class PairWorld(structref.StructRefProxy):
     """
 
     model: AdditiveModel
+    calibration: Calibration
     context: TermContext
     middles: Middles
     members: MemberColumns
@@ -52,6 +53,7 @@ structref.define_constructor(PairWorld, _PairWorldType, list(PairWorld.__annotat
 @njit(cache=True)
 def make_pair_world(
     model: AdditiveModel,
+    calibration: Calibration,
     context: TermContext,
     middles: Middles,
     members: MemberColumns,
@@ -60,7 +62,9 @@ def make_pair_world(
     lead_facts: Facts,
 ) -> PairWorld:
     """The arrays stay where they are: a change in place is seen, another array is not."""
-    return PairWorld(model, context, middles, members, member_facts, leads, lead_facts)  # type: ignore[no-untyped-call]
+    return PairWorld(  # type: ignore[no-untyped-call]
+        model, calibration, context, middles, members, member_facts, leads, lead_facts
+    )
 
 
 class PairWorlds:
@@ -98,6 +102,7 @@ class PairWorlds:
         bundle, (old_members, old_leads) = self._bundle, self._kind(members, leads)
         return make_pair_world(
             bundle.ranker,
+            bundle.calibration,
             bundle.context,
             bundle.space.regions.middles,
             members,

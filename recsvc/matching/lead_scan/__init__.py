@@ -17,14 +17,12 @@ rows    leads by their own place and words, and by their embedding
 terms   what more than one step works out
 best    the largest of many values
 scan    the order of the steps
-ranked  what is left, scored and explained by the ranker's own kernels
 
 Numba's cache looks at a kernel's own file, not at those of the kernels it calls: after an edit of a
 step delete the `*.nbi` files under the tree, or the old code of the step goes on running.
 """
 
-from recsvc.matching.lead_scan.ranked import score_found, tell_found
 from recsvc.matching.lead_scan.scan import find_leads
 from recsvc.matching.lead_scan.scope import Depth, Scope
 
-__all__ = ["Depth", "Scope", "find_leads", "score_found", "tell_found"]
+__all__ = ["Depth", "Scope", "find_leads"]

@@ -19,8 +19,7 @@ Numba's cache looks at a kernel's own file, not at those of the kernels it calls
 step delete the `*.nbi` files under the tree, or the old code of the step goes on running.
 """
 
-from recsvc.matching.member_scan.asked import asked_of
 from recsvc.matching.member_scan.scan import find_members
 from recsvc.matching.member_scan.scope import Asked, Depth, Scope
 
-__all__ = ["Asked", "Depth", "Scope", "asked_of", "find_members"]
+__all__ = ["Asked", "Depth", "Scope", "find_members"]
