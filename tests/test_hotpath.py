@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from pathlib import Path
 
 import grpc
 import numpy as np
@@ -139,6 +140,15 @@ def test_a_grown_world_keeps_its_rows_and_ranks_its_copies(bundle: Bundle) -> No
     assert grown.lead_records[3 * leads + 1] == bundle.lead_records[1]
     copy = grown.member_ids.ids[2 * members]
     assert Pipeline(Snapshot(grown)).recommend(copy, ListQuery(count=3)).items
+
+
+def test_a_world_grows_in_files_as_in_memory(bundle: Bundle, tmp_path: Path) -> None:
+    size = 2 * len(bundle.member_ids) + 3, len(bundle.lead_ids) + 7
+    inside, outside = grow(bundle, *size, seed=5), grow(bundle, *size, seed=5, scratch=tmp_path)
+    for kind in ("members", "leads"):
+        for name, column in getattr(inside, kind)._asdict().items():
+            np.testing.assert_array_equal(getattr(getattr(outside, kind), name), column)
+    assert isinstance(outside.members.vector, np.memmap)
 
 
 def test_overlap_and_ndcg_know_the_best_list(bundle: Bundle) -> None:

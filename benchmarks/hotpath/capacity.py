@@ -24,8 +24,11 @@ from recsvc.model.arrays import Widths, empty_leads, empty_members
 GIB = 1 << 30
 _CALLS = 200_000
 _MOST_WORKERS = 4_096
-_RECORD_BYTES = 300
-"""JSON of a member or lead as the store keeps it; it lies in the bundle, mapped, not in memory."""
+_MEMBER_RECORD_BYTES, _LEAD_RECORD_BYTES = 400, 750
+"""JSON of the province's members and leads as the store keeps it; mapped, and hardly ever read."""
+
+_MEMBER_SCAN_BYTES, _LEAD_SCAN_BYTES = 1_640, 640
+"""Of the province's bundle: what searches read (lists, blocks, runs, facts, codes), short lists."""
 
 app = typer.Typer(help="Memory, workers and shards of a tenant, on paper.")
 
@@ -36,19 +39,22 @@ class Need:
 
     members: int
     leads: int
+    scans: int
     records: int
 
     @property
     def shared(self) -> int:
         """All that is mapped."""
-        return self.members + self.leads + self.records
+        return self.members + self.leads + self.scans + self.records
 
 
 def tables(members: int, leads: int, widths: Widths) -> Need:
-    """Columns of so many rows, vectors included, and their records."""
+    """Columns of so many rows, vectors included, what searches read of them, and their records."""
     one_member = sum(column.nbytes for column in empty_members(1, widths))
     one_lead = sum(column.nbytes for column in empty_leads(1, widths))
-    return Need(members * one_member, leads * one_lead, (members + leads) * _RECORD_BYTES)
+    scans = members * _MEMBER_SCAN_BYTES + leads * _LEAD_SCAN_BYTES
+    records = members * _MEMBER_RECORD_BYTES + leads * _LEAD_RECORD_BYTES
+    return Need(members * one_member, leads * one_lead, scans, records)
 
 
 def waiting_p99_ms(
@@ -94,8 +100,8 @@ def capacity(
     per_second: Annotated[float, typer.Option(min=0.1, help="Calls at the peak.")] = 2_000.0,
     p99_ms: Annotated[float, typer.Option(min=0.1, help="To be kept.")] = 50.0,
     wire_ms: Annotated[float, typer.Option(min=0.0, help="What gRPC adds to a call.")] = 0.35,
-    vector: Annotated[int, typer.Option(min=1, help="Width of the embedding.")] = 129,
-    text: Annotated[int, typer.Option(min=1, help="Width of the text vectors.")] = 256,
+    vector: Annotated[int, typer.Option(min=1, help="Width of the embedding.")] = 385,
+    text: Annotated[int, typer.Option(min=1, help="Width of the text vectors.")] = 128,
     seed: Annotated[int, typer.Option(min=0, help="Of the simulation.")] = 1,
 ) -> None:
     """Says what memory and how many workers a country of tenants needs.
@@ -111,6 +117,7 @@ def capacity(
         ("members, leads, shards", f"{members:,}, {leads:,}, {shards}"),
         ("member columns", f"{whole.members / GIB:.1f} GiB"),
         ("lead columns", f"{whole.leads / GIB:.1f} GiB"),
+        ("tables of searches, short lists", f"{whole.scans / GIB:.1f} GiB"),
         ("records, mapped", f"{whole.records / GIB:.1f} GiB"),
         ("shared by a machine's workers, a shard", f"{whole.shared / shards / GIB:.2f} GiB"),
         ("one call takes (mean, p99)", _times(service_ms)),

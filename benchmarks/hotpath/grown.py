@@ -14,6 +14,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -50,15 +51,23 @@ def grown_models(world: World, members: int, leads: int, step: Step = lambda _: 
         registry.load(registry.published() or "")
     except RecsvcError:
         step(f"growing to {members:,} members and {leads:,} leads")
-        bundle = grow(world.bundle(), members, leads, SEED)
-        # Short lists for millions take an hour, and only lists of leads are served from them.
-        many = members > world.size.members
-        registry.publish(with_tables(bundle) if many else prepared(bundle, os.cpu_count() or 1))
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder) as scratch:
+            bundle = grow(world.bundle(), members, leads, SEED, Path(scratch))
+            # Short lists for millions take an hour, and only lists of leads are served from them.
+            many = members > world.size.members
+            registry.publish(with_tables(bundle) if many else prepared(bundle, os.cpu_count() or 1))
     return folder
 
 
-def grow(bundle: Bundle, members: int, leads: int, seed: int) -> Bundle:
-    """A bundle with so many rows, at least as many as it has."""
+def grow(
+    bundle: Bundle, members: int, leads: int, seed: int, scratch: Path | None = None
+) -> Bundle:
+    """A bundle with so many rows, at least as many as it has.
+
+    Columns lie in files in `scratch`, for as long as the bundle is used, so that they may be larger
+    than the memory; in memory without one.
+    """
     rng = np.random.default_rng(seed)
     member_ids = _ids(bundle.member_ids, members)
     lead_ids = _ids(bundle.lead_ids, leads)
@@ -74,10 +83,10 @@ def grow(bundle: Bundle, members: int, leads: int, seed: int) -> Bundle:
         bundle,
         manifest=manifest,
         member_ids=member_ids,
-        members=_grown(bundle.members, member_ids, rng),
+        members=_grown(bundle.members, member_ids, rng, scratch),
         member_records=_repeated(bundle.member_records, members),
         lead_ids=lead_ids,
-        leads=_grown(bundle.leads, lead_ids, rng),
+        leads=_grown(bundle.leads, lead_ids, rng, scratch),
         lead_records=_repeated(bundle.lead_records, leads),
         history=history,
         neighbours=neighbours,
@@ -90,27 +99,40 @@ def _ids(ids: Vocabulary, count: int) -> Vocabulary:
     return Vocabulary([*base, *copies])
 
 
-def _grown(columns: Any, ids: Vocabulary, rng: np.random.Generator) -> Any:
+def _grown(columns: Any, ids: Vocabulary, rng: np.random.Generator, scratch: Path | None) -> Any:
     """Columns (members or leads) of as many rows as there are ids."""
     base_count, count = len(columns.alive), len(ids)
-    source = np.arange(count) % base_count
     grown: dict[str, Array] = {}
     for name, column in columns._asdict().items():
-        wide = np.asarray(column)[source]
+        path = None if scratch is None else scratch / f"{type(columns).__name__}-{name}.npy"
+        wide = _empty(path, column.dtype, (count, *column.shape[1:]))
+        for start in range(0, count, base_count):
+            part = wide[start : start + base_count]
+            part[:] = column[: len(part)]
+            if start:
+                _move(name, part, rng)
         if name in _BLENDED:
             _blend(wide, base_count, rng)
-        elif name in _PLACES:
-            wide[base_count:] += rng.normal(
-                0.0, _MOVED_KM / _EARTH_KM, wide[base_count:].shape
-            ).astype(np.float32)
-        elif name == "create_time_us":
-            known = wide[base_count:] > 0
-            wide[base_count:] -= rng.integers(0, _MOVED_US, count - base_count) * known
         elif name == "key":
             wide[base_count:] = [stable_key(i) for i in ids.ids[base_count:]]
         grown[name] = wide
     kind: Callable[..., LeadColumns | MemberColumns] = type(columns)
     return kind(**grown)
+
+
+def _empty(path: Path | None, dtype: Any, shape: tuple[int, ...]) -> Array:
+    """An array in a file, or in memory: without a path, and where there is nothing to write."""
+    if path is None or 0 in shape:
+        return np.empty(shape, dtype)
+    return np.lib.format.open_memmap(path, "w+", dtype, shape)
+
+
+def _move(name: str, part: Array, rng: np.random.Generator) -> None:
+    """Some kilometres or days, in place."""
+    if name in _PLACES:
+        part += rng.normal(0.0, _MOVED_KM / _EARTH_KM, part.shape).astype(np.float32)
+    elif name == "create_time_us":
+        part -= rng.integers(0, _MOVED_US, len(part)) * (part > 0)
 
 
 def _blend(rows: F32, base_count: int, rng: np.random.Generator) -> None:
