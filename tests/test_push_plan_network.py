@@ -14,9 +14,11 @@ from scipy.optimize import Bounds, LinearConstraint, milp
 from features.errors import RecsvcError
 from recsvc.push.bound import lagrange_bound
 from recsvc.push.exchange import Prices, exchanged, sort_pairs
+from recsvc.push.explore import explore_plan
 from recsvc.push.flow import Network, solve_apart
 from recsvc.push.network import Flow, Problem, plan_value, solve
 from recsvc.push.optimum import Task, optimise, plan_worth, taken_chances
+from recsvc.push.spread import busiest_share, caps_of_calm
 
 TOLERANCE = 1e-4
 """A plan is optimal up to a few millionths a push."""
@@ -163,6 +165,25 @@ def random_task(seed: int) -> Task:
         problem.cap,
         problem.load,
     )
+
+
+@given(st.integers(0, 2**32))
+@settings(max_examples=60, deadline=None)
+def test_chance_makes_the_busiest_no_busier(seed: int) -> None:
+    """Members drawn within the caps of a calm plan leave its busiest share as it was."""
+    task, rng = random_task(seed), np.random.default_rng(seed)
+    chosen = optimise(task, seed).flow.chosen
+    others = rng.integers(0, 4, int(rng.integers(0, 9))).astype(np.int32)
+    members = int(rng.integers(1, 300))
+    caps = caps_of_calm(task, chosen, others, members)
+    drawn = explore_plan(task._replace(cap=caps), chosen, 0.5, rng).chosen
+
+    def share(of: NDArray[np.bool_]) -> float:
+        given = np.bincount(task.pair_member[of], minlength=len(task.cap))
+        return busiest_share(np.concatenate([task.load + given, others]), members)
+
+    assert drawn.sum() == chosen.sum()
+    assert share(drawn) <= share(chosen) + 1e-12
 
 
 def best_of_all(task: Task) -> float:

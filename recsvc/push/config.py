@@ -27,9 +27,9 @@ class Caps(Struct, frozen=True, forbid_unknown_fields=True):
 class Waves(Struct, frozen=True, forbid_unknown_fields=True):
     """How a lead widens while nobody takes it; hours are by urgency 0 to 3."""
 
-    least: tuple[int, ...] = (1, 1, 1)  # L of each wave
-    most: tuple[int, ...] = (3, 5, 8)  # U of each wave
-    deadline_hours: tuple[float, float, float, float] = (96.0, 72.0, 36.0, 18.0)
+    least: tuple[int, ...] = (1, 1, 1, 1)  # L of each wave
+    most: tuple[int, ...] = (2, 3, 4, 6)  # U of each wave
+    deadline_hours: tuple[float, float, float, float] = (60.0, 48.0, 24.0, 12.0)
     escalate: bool = True  # after the last wave, to the organization above
 
 
@@ -61,7 +61,7 @@ class PushConfig(Struct, frozen=True, forbid_unknown_fields=True):
     worth: Worth = field(default_factory=Worth)
     holdout: Holdout = field(default_factory=Holdout)
     explore: float = 0.02  # share of leads whose members are drawn by chance
-    busiest_share: float = 0.10  # bound on the share of the busiest 1 % of members
+    busiest_share: float = 0.10  # bound on the share of the busiest 1 %; more where pushes are few
     urgent_from: int = 3  # urgency at which a lead is pushed on arrival
 
     def __post_init__(self) -> None:

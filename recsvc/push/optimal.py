@@ -14,7 +14,7 @@ from recsvc.push.flow import Solver
 from recsvc.push.network import B8
 from recsvc.push.optimum import Optimum
 from recsvc.push.repair import MOST_ROUNDS, widened
-from recsvc.push.spread import spread_plan
+from recsvc.push.spread import caps_of_calm, limit_in_force, spread_plan
 from recsvc.push.tasks import Numbered, number_task
 
 
@@ -33,12 +33,16 @@ class Ground(NamedTuple):
     solver: Solver
 
 
+_NEAR = 0.9
+"""A plan with more than that of the limit leaves chance no room to make the busiest busier."""
+
+
 class Best(NamedTuple):
-    """The plan, the pairs it chose from, and the busiest share it comes to."""
+    """The plan, the pairs it chose from, and the caps (int32[M]) that chance must keep."""
 
     numbered: Numbered
     optimum: Optimum
-    share: float
+    caps: I32
 
 
 def best_plan(ground: Ground, finder: CandidateFinder) -> Best:
@@ -70,7 +74,11 @@ def _solve(ground: Ground, pairs: Pairs) -> Best:
     optimum, share = spread_plan(
         numbered.task, others, ground.active_count, ground.busiest_limit, ground.seed, ground.solver
     )
-    return Best(numbered, optimum, share)
+    task, caps = numbered.task, numbered.task.cap
+    pushes = int(task.load.sum() + others.sum() + optimum.flow.chosen.sum())
+    if share > _NEAR * limit_in_force(ground.busiest_limit, pushes, ground.active_count):
+        caps = caps_of_calm(task, optimum.flow.chosen, others, ground.active_count)
+    return Best(numbered, optimum, caps)
 
 
 def _places(ground: Ground, holders: I64) -> np.ndarray[tuple[int], np.dtype[np.uint8]]:

@@ -17,7 +17,7 @@ from recsvc.push.due import Due
 from recsvc.push.explore import Drawn
 from recsvc.push.log import pair_keys
 from recsvc.push.optimum import Optimum, taken_chances
-from recsvc.push.spread import active_members, busiest_share
+from recsvc.push.spread import active_members, busiest_share, limit_in_force
 from recsvc.push.tasks import Numbered, marginal_values, rank_in_lead
 from recsvc.push.texts import unserved_text
 from recsvc.push.types import (
@@ -192,6 +192,7 @@ def _figures(
     loads = made.allowance.load + np.bincount(given, minlength=len(made.allowance.load))
     chances = [taken_chances(p.numbered.task, p.drawn.chosen) for p in made.parts]
     optimum = made.parts[1].optimum
+    active = active_members(made.snapshot)
     return PlanFigures(
         due_count=len(due.row),
         servable_count=int(servable.sum()),
@@ -208,8 +209,8 @@ def _figures(
         proved=optimum.flow.proved if optimum else True,
         repaired_count=sum(push.facts.source is Source.REPAIR for push in pushes),
         explored_count=sum(push.facts.source is Source.EXPLORED for push in pushes),
-        busiest_share=busiest_share(loads, active_members(made.snapshot)),
-        busiest_limit=made.config.busiest_share,
+        busiest_share=busiest_share(loads, active),
+        busiest_limit=limit_in_force(made.config.busiest_share, int(loads.sum()), active),
         candidates_seconds=candidates_seconds,
         solve_seconds=solve_seconds,
         total_seconds=candidates_seconds + solve_seconds,

@@ -79,7 +79,8 @@ def _plan(
         solver,
     )
     best = best_plan(ground, finder)
-    drawn = explore_plan(best.numbered.task, best.optimum.flow.chosen, config.explore, rng)
+    task = best.numbered.task._replace(cap=best.caps)
+    drawn = explore_plan(task, best.optimum.flow.chosen, config.explore, rng)
     main = Part(best.numbered, drawn, best.optimum, Source.OPTIMUM)
     solved = time.perf_counter()
     made = Made(

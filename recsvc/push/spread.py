@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from recsvc.model.arrays import I32
 from recsvc.model.snapshot import Snapshot
 from recsvc.push.flow import Solver
+from recsvc.push.network import B8
 from recsvc.push.optimum import Optimum, Task, optimise
 
 BUSIEST = 0.01
@@ -41,12 +42,27 @@ def even_share(pushes: int, member_count: int) -> float:
     return min(1.0, top / max(min(pushes, member_count), 1))
 
 
+def limit_in_force(limit: float, pushes: int, member_count: int) -> float:
+    """The limit; where so few pushes cannot be spread so evenly, a little above what an even plan
+    has.
+    """
+    return max(limit, _EVENLY * even_share(pushes, member_count))
+
+
+def caps_of_calm(task: Task, chosen: B8, others: I32, member_count: int) -> I32:
+    """Caps (int32[M]) that let nobody who is not among the busiest of a plan become one of them."""
+    given = np.bincount(task.pair_member[chosen], minlength=len(task.cap))
+    loads = np.concatenate([task.load + given, others])
+    top = max(1, math.ceil(BUSIEST * member_count))
+    least_busy = int(np.sort(loads)[-top]) if top <= len(loads) else int(loads.max(initial=0))
+    calm = np.maximum(given, least_busy - task.load)
+    return np.minimum(task.cap, calm).astype(np.int32)
+
+
 def spread_plan(
     task: Task, others: I32, member_count: int, limit: float, seed: int, solver: Solver
 ) -> tuple[Optimum, float]:
     """The best plan whose busiest share keeps `limit`, if a price on load can get there.
-
-    Where few pushes cannot be spread so evenly, the limit is a little above what an even plan has.
 
     `others` are the loads of the window of members outside the task. When the limit cannot be kept
     (few members, or a past that is uneven) the most even of the plans tried comes back. Gives the
@@ -58,7 +74,7 @@ def spread_plan(
         given = np.bincount(task.pair_member[found.flow.chosen], minlength=len(task.cap))
         loads = np.concatenate([task.load + given, others])
         share = busiest_share(loads, member_count)
-        limit = max(limit, _EVENLY * even_share(int(loads.sum()), member_count))
+        limit = limit_in_force(limit, int(loads.sum()), member_count)
         if best is None or share < best[1]:
             best = found, share
         if share <= limit or not given.any():

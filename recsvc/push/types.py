@@ -110,7 +110,9 @@ class PlanFigures(Struct, frozen=True):
     `expected_claimed` is the expected number of leads that somebody takes, sum of 1 - prod(1 - p);
     `objective` what the solver maximised and `bound` what no plan on the candidate pairs exceeds;
     `proved` whether the duals prove the plan optimal. `busiest_share` is the share of the window's
-    pushes (a week, this plan included) that go to the busiest 1 % of all active members.
+    pushes (a week, this plan included) that go to the busiest 1 % of all active members;
+    `busiest_limit` the configured one, or what so few pushes allow: 1,000 pushes to 1,000 of 20,000
+    members are as even as can be and give 200 of them, a hundredth, a fifth.
     """
 
     due_count: int = 0
