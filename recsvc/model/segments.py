@@ -35,6 +35,8 @@ class Table(Generic[Columns]):
         """`record(row)` gives a base row's JSON; `grow(n)` makes n empty rows for the tail."""
         self.base: Columns = base
         self._ids = ids
+        self.base_count = len(ids)
+        """How many rows the bundle brought."""
         self._record = record
         self._grow: Callable[[int], Columns] = grow
         self._storage: Columns = grow(0)
@@ -46,11 +48,6 @@ class Table(Generic[Columns]):
         self._new_records: dict[int, bytes] = {}
         self._touched: set[int] = set()
         self.version = 0  # moves with every change of a row
-
-    @property
-    def base_count(self) -> int:
-        """How many rows the bundle brought."""
-        return len(self._ids)
 
     @property
     def tail(self) -> Columns:
