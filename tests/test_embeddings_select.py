@@ -11,7 +11,14 @@ from scipy import sparse
 from training.embeddings.base import TrainingData
 from training.embeddings.blended import BlendModel
 from training.embeddings.ranks import Mixture, Part, Question, find_places
-from training.embeddings.select import Choice, choose, choose_embedding
+from training.embeddings.select import (
+    _FEWEST_FOR_WIDE,
+    _WIDE_ALS,
+    Choice,
+    _others,
+    choose,
+    choose_embedding,
+)
 from training.embeddings.spectral import SpectralModel
 from training.embeddings.validation import Holdout, hold_out, measure
 
@@ -144,3 +151,13 @@ def test_measured_recall_and_ndcg_by_hand() -> None:
     found = replace(found, members=np.ones((1, 1), np.float32), leads=ranked)
     recall, ndcg = 0.5, 1.0 / (1.0 + 1.0 / np.log2(3.0))
     assert measure(found, held, seed=0).warm == pytest.approx((recall + ndcg) / 2.0)
+
+
+def test_wide_factors_are_tried_where_content_tells_of_untouched_leads() -> None:
+    ones = np.ones(_FEWEST_FOR_WIDE, np.float32)
+    at = np.arange(_FEWEST_FOR_WIDE) // 200, np.arange(_FEWEST_FOR_WIDE) % 200
+    pairs = sparse.csr_matrix((ones, at))
+    content = sparse.csr_matrix(np.ones((200, 3), np.float32))
+    assert _WIDE_ALS in _others(TrainingData.checked(pairs, content, None))
+    assert _WIDE_ALS not in _others(TrainingData.checked(pairs, None, None))
+    assert _WIDE_ALS not in _others(TrainingData.checked(pairs[:-1], content, None))

@@ -30,12 +30,15 @@ _OUTPUT_STEPS = (0.0, -0.1)
 _DIMENSIONS = (64, 128, 256, 512, 1024)
 _ALS = AlsModel(128, regularization=20.0, alpha=40.0)
 _SMALL_ALS = AlsModel(64, regularization=10.0, alpha=10.0)
+# For leads that only their content tells of: on citeulike_a, leads held out of the training events,
+# Recall@100 of the mapped vectors .594 with 128 dimensions, .608 with these.
+_WIDE_ALS = AlsModel(256, regularization=40.0, alpha=40.0, content=ContentConfig(rank=256))
 _ALS_WEIGHTS = (0.3, 0.6, 1.0)
 _FEWEST_PAIRS = 2_000
-_MANY_PAIRS = 300_000
+_FEWEST_FOR_WIDE, _MANY_PAIRS = 80_000, 300_000
 # Twice the dimensions double what a scan costs: they have to find 1 % more.
 _PRICE = math.log2(1.01)
-_TRIAL_CONTENT = ContentConfig(most_iterations=4)
+_TRIAL_ITERATIONS = 4
 
 
 @dataclass(frozen=True)
@@ -114,8 +117,8 @@ class _Search:
         """`spectral` alone, ALS alone or both, also by what they say of untouched leads."""
         started = time.perf_counter()
         data = self._holdout.train
-        others = (_ALS, _SMALL_ALS) if data.interactions.nnz < _MANY_PAIRS else (_ALS,)
-        trial = replace(spectral, content=_TRIAL_CONTENT)
+        others = _others(data)
+        trial = replace(spectral, content=ContentConfig(most_iterations=_TRIAL_ITERATIONS))
         embeddings = [trial.embed(data, spectrum, threads=self._threads), *map(self._fit, others)]
         models, weights = _alone_and_blended(spectral, others, embeddings, self._seed)
         parts = [Part(one.members, one.leads) for one in embeddings]
@@ -147,7 +150,8 @@ class _Search:
 
     def _fit(self, model: AlsModel) -> Embedding:
         data = self._holdout.train
-        return replace(model, content=_TRIAL_CONTENT).fit(
+        content = replace(model.content, most_iterations=_TRIAL_ITERATIONS)
+        return replace(model, content=content).fit(
             data.interactions,
             data.content,
             data.member_content,
@@ -167,6 +171,14 @@ class _Search:
         seconds = (time.perf_counter() - started) / len(models)
         self.trials += [Trial(m, f, seconds) for m, f in zip(models, found, strict=True)]
         return found
+
+
+def _others(data: TrainingData) -> tuple[AlsModel, ...]:
+    """What is tried beside the spectrum."""
+    if data.interactions.nnz >= _MANY_PAIRS:
+        return (_ALS,)
+    wide = data.content is not None and data.interactions.nnz >= _FEWEST_FOR_WIDE
+    return (_ALS, _SMALL_ALS, _WIDE_ALS) if wide else (_ALS, _SMALL_ALS)
 
 
 def _alone_and_blended(
