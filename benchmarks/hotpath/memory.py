@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,3 +57,9 @@ def served_bytes(bundle: Bundle) -> int:
     index = leads.vector.nbytes + leads.text.nbytes
     index += members.vector.nbytes + members.text.nbytes + members.interest_text.nbytes
     return int(columns + index)
+
+
+def cpu_seconds(process_id: int) -> float:
+    """Processor time of a process so far, of all its threads (Linux: /proc)."""
+    text = Path(f"/proc/{process_id}/stat").read_text("utf-8").rpartition(")")[2].split()
+    return (int(text[11]) + int(text[12])) / os.sysconf("SC_CLK_TCK")
