@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.push.scores import PairScores
 from features.location import nearest_km
 from recsvc.matching.pipeline import Pipeline
 from recsvc.model.snapshot import Snapshot
@@ -45,6 +46,7 @@ class Morning:
     history: PushHistory
     budget: int | None  # None: as it likes
     seed: int
+    scores: PairScores  # of the snapshot, kept from day to day
 
 
 Policy = Callable[[Morning], Pushes]
@@ -90,16 +92,18 @@ def own_list_in_turn(morning: Morning) -> Pushes:
 
 
 def nearest(morning: Morning) -> Pushes:
-    """The nearest members of each lead: who was asked least first, three members a turn."""
-    ground = _ground(morning, by_ranker=False)
+    """The nearest members of each lead, of members at one place the likeliest: who was asked least
+    first, three members a turn.
+    """
+    ground = _ground(morning)
     pairs = ground.pairs
     km = np.where(np.isnan(pairs.distance_km), np.inf, pairs.distance_km)
-    order = np.lexsort((km, pairs.lead))
+    order = np.lexsort((-pairs.score, km, pairs.lead))
     lead = pairs.lead[order]
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order)) - np.searchsorted(lead, lead)
     had = np.bincount(ground.pushed.lead, minlength=len(morning.snapshot.leads))
-    first = np.lexsort((km, had[pairs.lead] + place // 3))
+    first = np.lexsort((-pairs.score, km, had[pairs.lead] + place // 3))
     return _taken(ground, pairs, first, morning.budget)
 
 
@@ -112,15 +116,14 @@ POLICIES: dict[str, Policy] = {
 
 
 class _Ground(NamedTuple):
-    """All allowed pairs of the day with their scores."""
+    """All allowed pairs of the day with their scores and distances; without probabilities."""
 
     pairs: Pairs
     allowance: Allowance
     pushed: Pushed
 
 
-def _ground(morning: Morning, by_ranker: bool = True) -> _Ground:
-    """`by_ranker`: with scores; else with distances alone, which cost a tenth."""
+def _ground(morning: Morning) -> _Ground:
     snapshot, history = morning.snapshot, morning.history
     log = read_push_log(snapshot, history)
     allowance = allowances(snapshot, morning.config, morning.now_us, log, history)
@@ -136,12 +139,12 @@ def _ground(morning: Morning, by_ranker: bool = True) -> _Ground:
     found: list[Any] = [finder.everyone(lead, everybody) for lead in leads]
     members = np.concatenate([np.empty(0, np.int64), *found])
     rows = np.repeat(np.array(leads, np.int64), [len(rows) for rows in found])
-    if by_ranker:
-        return _Ground(finder.scored(members, rows, len(free)), allowance, pushed)
-    km = [_distances(snapshot, lead, found[at]) for at, lead in enumerate(leads)]
-    distance = np.concatenate([np.empty(0, np.float32), *km])
-    nothing = np.zeros(len(rows), np.float32)
-    pairs = Pairs(members, rows, nothing, nothing.astype(np.float64), distance)
+    lists = list(zip(leads, found, strict=True))
+    scores = [morning.scores.of(lead, these, morning.now_us) for lead, these in lists]
+    km = [_distances(snapshot, lead, these) for lead, these in lists]
+    nothing = np.empty(0, np.float32)
+    score, distance = np.concatenate([nothing, *scores]), np.concatenate([nothing, *km])
+    pairs = Pairs(members, rows, score, np.zeros(len(rows)), distance)
     return _Ground(pairs, allowance, pushed)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from benchmarks.province.config import DAY_US
 from benchmarks.push.answers import NEVER, Answers, Members
 from benchmarks.push.policies import Morning, Policy, Pushes
+from benchmarks.push.scores import PairScores
 from benchmarks.push.stage import LIFE_DAYS, Stage
 from features.entities import DismissReason, Event, EventKind, LeadState
 from recsvc.matching.updates import load_records
@@ -105,6 +106,7 @@ class _Run:
 
     def __post_init__(self) -> None:
         self.snapshot = self.stage.snapshot()
+        self.scores = PairScores(self.snapshot)
         self.people = Members(self.stage.province, self.seed)
         self.member_ids = self.stage.province.member_ids
         self.lead_ids = self.stage.province.lead_ids
@@ -141,7 +143,7 @@ class _Run:
         claimed = frozenset(self.lead_ids[lead] for lead in self.first_claim)
         history = PushHistory(tuple(self.past), claimed, dict(self.see_less))
         now_us = self.stage.plan_us(day)
-        return Morning(self.snapshot, self.config, now_us, history, budget, self.seed)
+        return Morning(self.snapshot, self.config, now_us, history, budget, self.seed, self.scores)
 
     def send(self, day: int, pushes: Pushes) -> None:
         """Delivers at once, and lets the members answer."""
