@@ -1,4 +1,4 @@
-"""The peers' own environment, and a peer run in it: one process each, data by files."""
+"""The peers' own environment, and peers run in it: one process each, data by files."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +22,8 @@ from features.errors import RecsvcError
 ROOT = Path(__file__).resolve().parents[2]
 CONSTRAINTS = Path(__file__).with_name("peers-constraints.txt")
 _LOG_LINES = 6
+AT_ONCE = 2
+ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
 class PeersError(RecsvcError):
@@ -55,24 +59,42 @@ class PeerEnvironment:
         self._run([str(self.python), *install, *pinned])
         (self.folder / ".built").write_text(_print_of_constraints())
 
-    def ask(self, name: str, job: Job, work: Path) -> Answer:
-        """What a peer answers; a peer that fails answers with a note that says why."""
+    def ask_all(self, asked: Sequence[tuple[str, Job]], work: Path) -> list[Answer]:
+        """What each peer answers; a peer that fails answers with a note that says why.
+
+        Two at a time, each with one thread and half the memory; what does not end well in that is
+        asked again, alone and with all of it.
+        """
+        memory = available_memory_bytes()
+
+        def at_once(place: int) -> Answer:
+            return self._ask(*asked[place], work / str(place), memory // AT_ONCE)
+
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            answers = list(pool.map(at_once, range(len(asked))))
+        for place, (name, job) in enumerate(asked):
+            if answers[place].rows is None and answers[place].scores is None:
+                answers[place] = self._ask(name, job, work / str(place), memory)
+        return answers
+
+    def _ask(self, name: str, job: Job, work: Path, memory_bytes: int) -> Answer:
         work.mkdir(parents=True, exist_ok=True)
         job_path, reply_path = work / "job.npz", work / "reply.npz"
         save(job, job_path)
         reply_path.unlink(missing_ok=True)
-        memory = available_memory_bytes()
         command = [str(self.python), "-m", "benchmarks.quality.peers"]
-        command += [name, str(job_path), str(reply_path), str(memory)]
-        environment = os.environ | {"PYTHONPATH": str(ROOT), "OPENBLAS_NUM_THREADS": "2"}
+        command += [name, str(job_path), str(reply_path), str(memory_bytes)]
+        environment = os.environ | {"PYTHONPATH": str(ROOT)} | ONE_THREAD
         try:
             done = subprocess.run(
                 command, env=environment, capture_output=True, text=True, timeout=self.seconds
             )
         except subprocess.TimeoutExpired:
             return Answer(note=f"did not end within {self.seconds / 60:.0f} minutes")
+        finally:
+            job_path.unlink()
         if done.returncode in (TOO_LARGE, -9):
-            return Answer(note=f"does not fit into {memory / 2**30:.0f} GiB of memory")
+            return Answer(note=f"does not fit into {memory_bytes / 2**30:.0f} GiB of memory")
         if done.returncode:
             return Answer(note=f"failed: {_end_of(done.stderr)}")
         reply = load_reply(reply_path)

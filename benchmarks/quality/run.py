@@ -54,7 +54,7 @@ class TaskRun:
 
     def rows(self) -> list[Row]:
         """All rows of the task."""
-        self.jobs = Jobs(self.task, self.plan.config.threads)
+        self.jobs = Jobs(self.task, threads=1)
         self.say("training")
         models = self.plan.work / "models"
         trained = ours.train(self.task.folder, models, self.plan.config, lambda _: None)
@@ -143,9 +143,17 @@ class TaskRun:
         for question in self.task.questions:
             for name, answer in self.oracles.items():
                 asked[question.name].append(Contender(name, "oracle", answer))
-            for name in self.task.peers.get(question.name, ()):
-                if self.plan.peers is None:
-                    continue
-                self.say(f"{name}, {question.name}")
-                answer = self.plan.peers.ask(name, self.jobs.of(question), self.plan.work / "job")
-                asked[question.name].append(Contender(name, "peer", answer))
+        if self.plan.peers is None:
+            return
+        wanted = [
+            (question, name)
+            for question in self.task.questions
+            for name in self.task.peers.get(question.name, ())
+        ]
+        self.say(f"{len(wanted)} answers of peers: {', '.join(name for _, name in wanted)}")
+        jobs = {question.name: self.jobs.of(question) for question in self.task.questions}
+        answers = self.plan.peers.ask_all(
+            [(name, jobs[question.name]) for question, name in wanted], self.plan.work / "jobs"
+        )
+        for (question, name), answer in zip(wanted, answers, strict=True):
+            asked[question.name].append(Contender(name, "peer", answer))
