@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -18,7 +18,7 @@ from recsvc.push.types import Plan, PlannedPush, PushFacts, PushHistory, Source
 from recsvc.serving.planning import Planning
 from recsvc.serving.scheduler import Scheduler
 from recsvc.store.protocol import StoreUnavailable
-from recsvc.store.pushes import Pause
+from recsvc.store.pushes import NewPush, Pause, PutStatus, push_id_of
 from recsvc.store.redis_store import RedisStore
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -138,6 +138,42 @@ async def test_a_plan_whose_worker_dies_is_completed_not_repeated(
         while await service.store.open_plans("default"):
             await asyncio.sleep(0.02)
     assert new.push.push_id in await service.store.pushes("default", [new.push.push_id])
+
+
+async def test_a_plan_that_is_half_in_the_outbox_is_completed_not_repeated(
+    service: Service, world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker dies between two batches; whoever comes next puts the rest, and no more."""
+
+    class Dying(RedisStore):
+        async def put_pushes(
+            self, tenant: str, pushes: Sequence[NewPush], token: int, now_us: int
+        ) -> list[PutStatus]:
+            await super().put_pushes(tenant, pushes[:2], token, now_us)
+            raise StoreUnavailable("the worker dies here")
+
+    def of_four(_p: Pipeline, _c: PushConfig, now_us: int, _h: PushHistory) -> Plan:
+        facts = PushFacts(Source.OPTIMUM, 0.0, 1, 0)
+        four = [PlannedPush(f"m{i}", "l23", 7, 0.1, 0.1, 1.0, facts) for i in range(7, 11)]
+        return Plan(now_us, 0, "tiny", "", pushes=tuple(four))
+
+    ids = [push_id_of("default", f"m{i}", "l23", 7) for i in range(7, 11)]
+    worker, store = service.server.workers["default"], service.store
+    world.now_us += 30 * HOUR_US
+    async with Dying(service.valkey.url) as dying:
+        monkeypatch.setattr(worker, "store", dying)
+        with pytest.raises(StoreUnavailable):
+            await world.scheduler(of_four).tick()
+        half = await store.pushes("default", ids)
+        monkeypatch.undo()
+    assert set(half) == set(ids[:2])
+    assert await world.tick() == 0  # the turn is taken
+    async with asyncio.timeout(5):  # the service's own scheduler may have come first
+        while await store.open_plans("default"):
+            await asyncio.sleep(0.02)
+    assert set(await store.pushes("default", ids)) == set(ids)
+    waiting = [p.push.push_id async for batch in store.open_pushes("default") for p in batch]
+    assert sorted(i for i in waiting if i in ids) == sorted(ids)
 
 
 async def test_a_pause_keeps_the_turn_for_later(service: Service, world: World) -> None:
