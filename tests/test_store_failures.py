@@ -245,6 +245,42 @@ async def test_sentinel_names_the_primary(tmp_path: Path) -> None:
                 await store.put_leads("t", [Lead("L1")])
 
 
+@pytest.mark.slow
+async def test_the_primary_behind_a_sentinel_dies_in_the_middle(tmp_path: Path) -> None:
+    """What its replica has is there; writing goes on once Sentinel has named it the primary."""
+    port, spare, watcher = free_port(), free_port(), free_port()
+    monitor = (
+        *("--sentinel monitor", f"main 127.0.0.1 {port} 1"),
+        *("--sentinel down-after-milliseconds", "main 500"),
+        *("--sentinel failover-timeout", "main 3000"),
+    )
+    with (
+        server(tmp_path / "p", port) as primary,
+        server(tmp_path / "r", spare, "--replicaof", f"127.0.0.1 {port}"),
+        server(tmp_path / "s", watcher, *monitor, sentinel=True),
+    ):
+        async with RedisStore(f"redis+sentinel://127.0.0.1:{watcher}/main") as store:
+            for i in range(50):
+                await store.put_leads("t", [Lead(f"L{i}")])
+            async with Redis(port=port) as raw, Redis(port=watcher) as sentinel:
+                await raw.set("last", "1")
+                async with asyncio.timeout(30):  # the replica has it all, and Sentinel knows it
+                    while not await raw.wait(1, 100):
+                        await asyncio.sleep(0.05)
+                    while not await sentinel.sentinel_slaves("main"):
+                        await asyncio.sleep(0.05)
+            primary.kill()
+            async with asyncio.timeout(60):
+                while True:
+                    try:
+                        await store.put_leads("t", [Lead("after")])
+                        break
+                    except StoreUnavailable:
+                        await asyncio.sleep(0.1)
+            ids = [*(f"L{i}" for i in range(50)), "after"]
+            assert set(await store.get_many("t", RecordKind.LEAD, ids)) == set(ids)
+
+
 @pytest.mark.parametrize(
     ("url", "complaint"),
     [
