@@ -94,7 +94,7 @@ def _depth(config: CandidateConfig, depth: int, eligible: int, rows: int) -> Dep
         return Depth(rows + 1, rows + 1, 1, 0, 0, rows + 1, rows + 1)
     ranked = max(config.ranked, 2 * depth + 24)
     if eligible <= config.close_below:
-        return Depth(rows + 1, rows + 1, 1, 0, 0, rows + 1, ranked)
+        return Depth(rows + 1, rows + 1, 1, 0, 0, rows + 1, 4 * ranked)
     block_kept, list_kept = max(config.block_kept, 2 * ranked), max(config.list_kept, 2 * ranked)
     block_rows = max(config.block_rows, 4 * block_kept)
     list_rows = max(config.list_rows, 4 * list_kept)

@@ -37,7 +37,7 @@ class ScanTables(NamedTuple):
     embedding_above: float  # what a unit above the last knot adds
     away: F32  # [529] log-km from MEAN_LOG_KM; last: 0, not known
     expertise_text: float  # slopes of the three text terms
-    interest_text: float
+    interest_text: float  # and of the nearest single text: the mean of texts stands for each
     answer_text: float
     place_by_topic: float  # slopes of the terms that depend on a lead's topics and the distance
     stated_by_topic: float
@@ -61,12 +61,13 @@ def scan_tables(model: AdditiveModel) -> ScanTables:
         for entry, km in enumerate(kilometres):
             tables[at, entry] = table_value(model, feature, np.log1p(km))
         tables[at, ENTRIES] = table_value(model, feature, np.nan)
-    slopes = (table_slope(model, feature) for feature in _SLOPES)
+    slopes = {feature: table_slope(model, feature) for feature in _SLOPES}
+    slopes["interest_text"] += table_slope(model, "own_text")
     away = np.append(np.log1p(kilometres) - MEAN_LOG_KM, 0.0).astype(np.float32)
     levels = [table_value(model, _LEVELS, x) for x in (0.0, 1.0, 2.0, 3.0, 4.0, np.nan)]
     same = [table_value(model, _ORGANIZATION, x) for x in (0.0, 1.0, np.nan)]
     places = (tables[0], tables[1], np.array(levels, np.float32), np.array(same, np.float32))
-    return ScanTables(*places, *_embedding(model), away, *slopes)
+    return ScanTables(*places, *_embedding(model), away, *slopes.values())
 
 
 def _embedding(model: AdditiveModel) -> tuple[F32, float, float, float]:
