@@ -71,7 +71,7 @@ class Service:
         """Publishes the tiny model under another id; its folder."""
         return publish_tiny(self.registry, model_id)
 
-    async def until_live(self, model_id: str, tenant: str = "default", seconds: float = 20) -> None:
+    async def until_live(self, model_id: str, tenant: str = "default", seconds: float = 60) -> None:
         """Waits until this worker serves a model."""
         async with asyncio.timeout(seconds):
             while self.server.workers[tenant].live_model != model_id:

@@ -28,9 +28,9 @@ class CandidateConfig:
     looking closer (see `lead_scan`): `list_rows` of `probes` lists, of which
     `list_kept` are compared with `block_kept` out of the `block_rows` of the best blocks; `ranked`
     go on to the ranker. Up to `all_below` eligible leads all are ranked, up to `close_below` all
-    are compared and four times as many ranked, or all where the caller restricts the list. Of leads that are new the
-    best `new` and some near ones are ranked. Looking less deep costs up to a tenth of the recall
-    where embeddings carry the list (`recsvc tune index`).
+    are compared and four times as many ranked, or all where the caller restricts the list. Of
+    leads that are new the best `new` and some near ones are ranked. Looking less deep costs up to a
+    tenth of the recall where embeddings carry the list (`recsvc tune index`).
     """
 
     new: int = 64
