@@ -17,7 +17,7 @@ from tiny_bundle import put_model
 from recsvc.cli import main
 from recsvc.model.manifest import Manifest, Quality
 from recsvc.store.protocol import Activation
-from recsvc.v1 import catalog_pb2, model_pb2
+from recsvc.v1 import catalog_pb2, model_pb2, push_pb2
 from recsvc.v1 import recommendation_pb2 as pb
 from recsvc.v1 import resources_pb2 as res
 from training.logs import write_dataset
@@ -99,6 +99,23 @@ async def test_a_swap_under_load_fails_nothing_and_mixes_nothing(tmp_path: Path)
             "v3": model_pb2.MODEL_STATE_ACTIVE,
             **{f"v{i}": model_pb2.MODEL_STATE_AVAILABLE for i in range(3)},
         }
+
+
+async def test_a_push_is_explained_by_the_model_that_planned_it(tmp_path: Path) -> None:
+    """Word for word, whatever model serves meanwhile, and when the planning one is gone."""
+    async with serving(tmp_path, "a", "b") as one:
+        await one.until_live("b")
+        plan = await one.push.PlanPushes(push_pb2.PlanPushesRequest(parent=PARENT, commit=True))
+        ask = pb.ExplainRequest(parent=PARENT, push_id=plan.pushes[0].name.rsplit("/", 1)[1])
+        before = await one.recommendation.Explain(ask)
+        revision = await activate(one, "a")
+        shutil.rmtree(one.registry.folder / "b")
+        live = pb.RecommendLeadsRequest(member=MEMBER, min_revision=revision)
+        assert (await one.recommendation.RecommendLeads(live)).model_version == "a"
+        after = await one.recommendation.Explain(ask)
+    assert before.model_version == "b"
+    assert before.terms
+    assert after == before
 
 
 async def test_activation_and_rollback_are_followed_by_every_worker(tmp_path: Path) -> None:
