@@ -333,7 +333,7 @@ def test_configuration_is_read_and_refused_in_words(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="weekly"):
         read_push_config(file)
     with pytest.raises(ConfigError, match="least <= most"):
-        PushConfig(waves=Waves(least=(4, 1, 1, 1)))
+        PushConfig(waves=Waves(least=(4, 1, 1, 1, 1)))
 
 
 def test_a_member_without_a_record_of_limits_is_no_member(snapshot: Snapshot) -> None:

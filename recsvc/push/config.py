@@ -27,9 +27,9 @@ class Caps(Struct, frozen=True, forbid_unknown_fields=True):
 class Waves(Struct, frozen=True, forbid_unknown_fields=True):
     """How a lead widens while nobody takes it; hours are by urgency 0 to 3."""
 
-    least: tuple[int, ...] = (1, 1, 1, 1)  # L of each wave
-    most: tuple[int, ...] = (2, 3, 4, 6)  # U of each wave
-    deadline_hours: tuple[float, float, float, float] = (60.0, 48.0, 24.0, 12.0)
+    least: tuple[int, ...] = (1, 1, 1, 1, 1)  # L of each wave
+    most: tuple[int, ...] = (2, 2, 3, 4, 6)  # U of each wave
+    deadline_hours: tuple[float, float, float, float] = (48.0, 36.0, 18.0, 9.0)
     escalate: bool = True  # after the last wave, to the organization above
 
 
