@@ -63,6 +63,7 @@ class ModelWatch:
         self._considered = ""  # the last published bundle that was looked at
         self._refused: dict[str, str] = {}
         self._task: asyncio.Task[None] | None = None
+        self._records = 0  # activations seen or written
 
     @property
     def problem(self) -> str:
@@ -101,12 +102,18 @@ class ModelWatch:
 
     def activation_seen(self) -> None:
         """A record was added: which model is in force has to be read again."""
+        self._records += 1
         self.wanted = None
         self.poke()
 
     async def read_in_force(self) -> None:
         """Learns which model is in force; raises StoreUnavailable."""
-        self.wanted = in_force(await self._store.activations(self._tenant))
+        while True:
+            records = self._records
+            found = in_force(await self._store.activations(self._tenant))
+            if records == self._records:  # else one came while these were on their way
+                self.wanted = found
+                return
 
     async def candidates(self) -> list[str]:
         """Models to try at start, best first: in force, then published, then older ones."""
@@ -121,6 +128,7 @@ class ModelWatch:
         activation = Activation(model_id, self._clock(), actor, reason)
         revision = await self._store.activate(self._tenant, activation)
         self._refused.pop(model_id, None)
+        self._records += 1
         self.wanted = model_id
         self.poke()
         return revision
