@@ -17,7 +17,7 @@ import grpc
 import pytest
 import pytest_asyncio
 from redis import Redis
-from service import Service, refused, serving
+from service import Service, read_error, refused, serving
 from store_servers import replicated_cluster
 
 from recsvc.v1 import catalog_pb2, claim_pb2
@@ -93,14 +93,17 @@ def claim_request(lead: str, who: int) -> claim_pb2.ClaimLeadRequest:
 
 
 async def claim(service: Service, lead: str, who: int) -> str:
-    """ "GRANTED", or the reason why not."""
-    try:
-        await service.claim.ClaimLead(claim_request(lead, who))
-    except grpc.aio.AioRpcError as error:
-        from service import read_error
-
-        return read_error(error).reason
-    return "GRANTED"
+    """ "GRANTED", or the reason why not; asked again where the worker has too much to do."""
+    reason = "OVERLOADED"
+    while reason == "OVERLOADED":
+        try:
+            await service.claim.ClaimLead(claim_request(lead, who))
+        except grpc.aio.AioRpcError as error:
+            reason = read_error(error).reason
+            await asyncio.sleep(0.1)
+        else:
+            reason = "GRANTED"
+    return reason
 
 
 async def answered(call: Callable[[], Awaitable[T]], seconds: float = 60.0) -> T:
