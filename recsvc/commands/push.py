@@ -27,7 +27,7 @@ from recsvc.push.types import Plan
 app = typer.Typer(no_args_is_help=True)
 PushConfigFile = Annotated[
     Path | None,
-    typer.Option("--config", help="TOML file with a [push] table: caps, waves, worth …"),
+    typer.Option("--config", help="TOML file with a \\[push] table: caps, waves, worth …"),
 ]
 
 
