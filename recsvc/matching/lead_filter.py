@@ -106,11 +106,19 @@ def _kept_rows(
     rows = np.empty(len(open_in), np.int64)
     count = 0
     for row in range(len(open_in)):
-        where = open_in[row]
-        if where != NOT_OPEN and visible[where] and world.mark[row] != tick:
+        if is_left(world, open_leads, visible, tick, row):
             rows[count] = row
             count += 1
     return rows[:count]
+
+
+@njit(cache=True, forceinline=True)
+def is_left(
+    world: FilterWorld, open_leads: OpenRecord, visible: NDArray[np.bool_], tick: int, row: int
+) -> bool:
+    """Whether a base lead may be offered: what `Filtered` says of one row."""
+    where = open_leads.open_in[row]
+    return bool(where != NOT_OPEN and visible[where] and world.mark[row] != tick)
 
 
 @njit(cache=True)
@@ -172,9 +180,8 @@ def _take_own(
     verdict: int,
 ) -> None:
     """Takes out a lead that the member wrote or is recused from, wherever it belongs."""
-    where = open_leads.open_in[row]
-    if where != NOT_OPEN and world.mark[row] != tick:
-        world.mark[row] = tick
+    where = _marked(world, open_leads, tick, row)
+    if where != NOT_OPEN:
         before = visible[where]
         if before != 2:
             counts[0 if before == 1 else 6] -= 1
@@ -193,9 +200,17 @@ def _take_met(
     active: bool,
 ) -> None:
     """Takes out a lead that the member is done with."""
+    where = _marked(world, open_leads, tick, row)
+    if where != NOT_OPEN and visible[where] == 1:
+        counts[0] -= active
+        counts[verdict] += active
+
+
+@njit(cache=True, forceinline=True)
+def _marked(world: FilterWorld, open_leads: OpenRecord, tick: int, row: int) -> int:
+    """Takes an open lead out; its organization, NOT_OPEN when it was not open or is out already."""
     where = open_leads.open_in[row]
-    if where != NOT_OPEN and world.mark[row] != tick:
-        world.mark[row] = tick
-        if visible[where] == 1:
-            counts[0] -= active
-            counts[verdict] += active
+    if where == NOT_OPEN or world.mark[row] == tick:
+        return NOT_OPEN
+    world.mark[row] = tick
+    return int(where)

@@ -6,6 +6,8 @@ asks) is worked out when they change, not at every request.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from recsvc.matching.candidates import (
@@ -33,19 +35,20 @@ def best_new_leads(
 
     `eligible` uint8[t] by row of the tail.
     """
-    table, key = snapshot.leads, (snapshot.leads.version, now_us // _AGES_US)
-    kept, reading = snapshot.kept_new.get("leads", (None, None))
-    if reading is None or kept != key:
-        prior = lead_prior(snapshot.bundle, table.tail, now_us)
-        reading = lead_search_vectors(table.tail), prior
-        snapshot.kept_new["leads"] = key, reading
+    table, bundle = snapshot.leads, snapshot.bundle
+    reading = _kept(
+        snapshot,
+        "leads",
+        (table.version, now_us // _AGES_US),
+        lambda: (lead_search_vectors(table.tail), lead_prior(bundle, table.tail, now_us)),
+    )
     where = table.tail.latitude_rad[:, None], table.tail.longitude_rad[:, None]
     own = (
         np.concatenate([members.latitude_rad[local], members.activity_latitude_rad[local]]),
         np.concatenate([members.longitude_rad[local], members.activity_longitude_rad[local]]),
     )
     near = by_distance(*where, *own, eligible, count // 4)
-    query = lead_query(snapshot.bundle.ranker, members, local)
+    query = lead_query(bundle.ranker, members, local)
     return _best(reading, query, eligible, near, count) + table.base_count
 
 
@@ -53,16 +56,28 @@ def best_new_members(
     snapshot: Snapshot, leads: LeadColumns, local: int, eligible: U8, count: int
 ) -> I64:
     """The best of the new members for one lead: as `best_new_leads`."""
-    table, key = snapshot.members, (snapshot.members.version, 0)
-    kept, reading = snapshot.kept_new.get("members", (None, None))
-    if reading is None or kept != key:
-        reading = member_search_vectors(table.tail), member_prior(snapshot.bundle, table.tail)
-        snapshot.kept_new["members"] = key, reading
+    table, bundle = snapshot.members, snapshot.bundle
+    reading = _kept(
+        snapshot,
+        "members",
+        (table.version, 0),
+        lambda: (member_search_vectors(table.tail), member_prior(bundle, table.tail)),
+    )
     where = table.tail.latitude_rad, table.tail.longitude_rad
     place = leads.latitude_rad[local : local + 1], leads.longitude_rad[local : local + 1]
     near = by_distance(*where, *place, eligible, count // 4)
-    query = member_query(snapshot.bundle.ranker, leads, local)
+    query = member_query(bundle.ranker, leads, local)
     return _best(reading, query, eligible, near, count) + table.base_count
+
+
+def _kept(
+    snapshot: Snapshot, kind: str, key: tuple[int, int], read: Callable[[], Reading]
+) -> Reading:
+    """The reading of a tail, made anew when what it depends on (`key`) has changed."""
+    kept = snapshot.kept_new.get(kind)
+    if kept is None or kept[0] != key:
+        kept = snapshot.kept_new[kind] = key, read()
+    return kept[1]
 
 
 def _best(reading: Reading, query: F32, eligible: U8, near: I32, count: int) -> I64:

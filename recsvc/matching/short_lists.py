@@ -12,9 +12,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from recsvc.matching.lead_filter import Filtered
+from recsvc.matching.lead_filter import Filtered, is_left
 from recsvc.model.arrays import I32, I64
-from recsvc.model.filter_world import NOT_OPEN, FilterWorld, OpenRecord
+from recsvc.model.filter_world import FilterWorld, OpenRecord
 from recsvc.model.snapshot import Snapshot
 
 _GOOD_FOR_US = 14 * 86_400_000_000
@@ -75,21 +75,13 @@ def _still_open(
     for row in lists[member]:
         if count == most or row < 0:
             break
-        if _is_left(world, open_leads, visible, tick, row):
+        if is_left(world, open_leads, visible, tick, row):
             found[count] = row
             count += 1
     if count < least:
         return found[:0]
     for row in opened:
-        if _is_left(world, open_leads, visible, tick, row):
+        if is_left(world, open_leads, visible, tick, row):
             found[count] = row
             count += 1
     return found[:count]
-
-
-@njit(cache=True, forceinline=True)
-def _is_left(
-    world: FilterWorld, open_leads: OpenRecord, visible: NDArray[np.bool_], tick: int, row: int
-) -> bool:
-    where = open_leads.open_in[row]
-    return bool(where != NOT_OPEN and visible[where] and world.mark[row] != tick)
