@@ -68,7 +68,7 @@ async def test_a_batch_of_nobody_of_too_many_or_of_strangers(ranking: Any) -> No
 
 
 async def test_a_long_batch_leaves_room_for_others(service: Service, ranking: Any) -> None:
-    names = [member(i % MEMBER_COUNT) for i in range(400)]
+    names = [member(i % MEMBER_COUNT) for i in range(1_000)]
     request = pb.BatchRecommendLeadsRequest(parent=PARENT, members=names, page_size=50)
 
     async def drain() -> float:
