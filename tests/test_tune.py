@@ -61,12 +61,18 @@ def _with(events: EventLog) -> DataSet:
 
 
 class FakeTrainer:
-    """Worth more the nearer the learning rate is to .2; remembers what it was shown."""
+    """Worth more the nearer the learning rate is to .2; remembers what it was shown.
 
-    def __init__(self) -> None:
+    `ended_at`: so many trainings are done before it is interrupted.
+    """
+
+    def __init__(self, ended_at: int | None = None) -> None:
         self.seen: list[DataSet] = []
+        self.ended_at = ended_at
 
     def __call__(self, config: TrainingConfig, data: DataSet, progress: Progress) -> Evaluation:
+        if len(self.seen) == self.ended_at:
+            raise KeyboardInterrupt
         self.seen.append(data)
         worth = 1.0 - abs(config.ranker.boost.learning_rate - 0.2)
         figure = Figure("recall@20", worth, worth - 0.1, worth + 0.1)
@@ -104,6 +110,32 @@ def test_a_search_goes_on_and_finds_better_than_the_defaults(
     assert found.best is not None
     assert found.default is not None
     assert found.best.value > found.default.value
+
+
+def test_defaults_whose_trial_was_ended_are_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        tuning_of(tiny_dataset(), tmp_path, FakeTrainer(ended_at=0)).search(60.0)
+    again = tuning_of(tiny_dataset(), tmp_path, FakeTrainer())
+    again.search(60.0, trials=2)
+    found = again.result()
+    assert found.trial_count == 2
+    assert found.trial_default == pytest.approx(0.9)
+    assert found.trial_value >= found.trial_default
+
+
+def test_every_trial_is_told_and_none_is_begun_when_the_time_is_over(tmp_path: Path) -> None:
+    told: list[str] = []
+    tuning = Tuning(
+        tiny_dataset(), CONFIG, tmp_path / "t.db", lambda _: None, FakeTrainer(), told.append
+    )
+    tuning.search(0.0)
+    assert len(told) == 1
+    assert told[0].startswith("trial 1: recall@20 0.9000")
+    assert told[0].endswith("best 0.9000, trial 1")
+    tuning.search(0.0)
+    assert tuning.trial_count == 1
+    tuning.search(60.0, trials=1)
+    assert tuning.trial_count == 2
 
 
 def test_another_data_set_is_another_search(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def search(
     out: Annotated[
         Path | None, typer.Option(help="Where the settings go, for recsvc train --settings.")
     ] = None,
-    minutes: Annotated[float, typer.Option(min=0.0, help="How long to search.")] = 30.0,
+    minutes: Annotated[float, typer.Option(min=0.0, help="How long all of it may take.")] = 30.0,
     trials: Annotated[int | None, typer.Option(min=1, help="At most so many now.")] = None,
     storage: Annotated[
         Path | None, typer.Option(help="File of trials to go on with; OUT.db when not given.")
@@ -66,7 +66,10 @@ def search(
                 config,
                 storage or out.with_suffix(".db"),
                 lambda what: bar.update(task, description=what),
+                done=lambda line: console.print(line, highlight=False),
             )
+            if tuning.trial_count:
+                console.print(f"going on after {tuning.trial_count} trials", highlight=False)
             tuning.search(minutes * 60.0, trials)
             found = tuning.result()
     except RecsvcError as error:
@@ -86,6 +89,8 @@ def _table(found: Tuned, config: TrainingConfig) -> Table:
     trial = f"{found.trial_default:.4f}", f"{found.trial_value:.4f}"
     table.add_row(f"{found.measure}, in trials", *trial)
     table.add_row(f"{found.measure}, set aside", _shown(found.default), _shown(found.best))
+    if found.best and found.default and found.best.value <= found.default.value:
+        table.caption = "no better than the defaults on the part set aside: better keep those"
     return table
 
 

@@ -11,6 +11,7 @@ The sampler is optuna's tree-structured Parzen estimator (Bergstra et al. 2011).
 from __future__ import annotations
 
 import hashlib
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -34,6 +35,8 @@ Trainer = Callable[[TrainingConfig, DataSet, Progress], Evaluation]
 
 WORST = -1.0
 """What a trial is worth that leaves nothing to measure."""
+JUDGED_TRIALS = 2.5
+"""The part set aside costs so many trials: two trainings, each on somewhat more events."""
 
 
 @dataclass(frozen=True)
@@ -98,7 +101,10 @@ def searched(data: DataSet) -> tuple[Range, ...]:
 
 
 class Tuning:
-    """A search on one data set, kept in `storage` (a SQLite file). Raises DataError."""
+    """A search on one data set, kept in `storage` (a SQLite file). Raises DataError.
+
+    `progress` hears what is being done, `done` a line for each finished trial.
+    """
 
     def __init__(
         self,
@@ -107,8 +113,9 @@ class Tuning:
         storage: Path,
         progress: Progress,
         trainer: Trainer = nightly,
+        done: Progress = lambda _: None,
     ) -> None:
-        self._trainer = trainer
+        self._trainer, self._done = trainer, done
         self._data, self._config, self._progress = data, config, progress
         early = split_log(data.events, len(data.leads), config.split, config.seed).early
         if not len(early):
@@ -124,12 +131,43 @@ class Tuning:
         return len([t for t in self._study.trials if t.value is not None])
 
     def search(self, seconds: float, trials: int | None = None) -> None:
-        """Tries settings until the time is over or so many trials are finished in this run."""
-        if not self._study.trials:
-            self._study.enqueue_trial(
-                {one.name: setting(self._config, one.name) for one in self._ranges}
-            )
-        self._study.optimize(self._trial, n_trials=trials, timeout=seconds)
+        """Tries settings until the time is over or so many trials are finished in this run.
+
+        No trial is begun whose end and what `result` trains would exceed the time, but one always
+        is where there is none yet. The defaults come first, also when an earlier run was ended
+        while it tried them.
+        """
+        import optuna  # an extra: __init__ has told by now when it is missing
+
+        waiting = self._study.get_trials(states=(optuna.trial.TrialState.WAITING,))
+        if self._default_trial() is None and not waiting:
+            self._study.enqueue_trial(self._defaults())
+        begin = time.monotonic()
+
+        def enough(study: optuna.Study, trial: optuna.trial.FrozenTrial) -> None:
+            took = trial.duration.total_seconds() if trial.duration else 0.0
+            self._tell(trial, took)
+            if time.monotonic() - begin + (1.0 + JUDGED_TRIALS) * took > seconds:
+                study.stop()
+
+        if seconds > 0.0 or not self.trial_count:
+            self._study.optimize(self._trial, n_trials=trials, callbacks=[enough])
+
+    def _tell(self, trial: optuna.trial.FrozenTrial, took_seconds: float) -> None:
+        best = self._study.best_trial
+        self._done(
+            f"trial {trial.number + 1}: {self._measure} {trial.value:.4f} in {took_seconds:.0f} s; "
+            f"best {best.value:.4f}, trial {best.number + 1}"
+        )
+
+    def _defaults(self) -> dict[str, Any]:
+        return {one.name: setting(self._config, one.name) for one in self._ranges}
+
+    def _default_trial(self) -> optuna.trial.FrozenTrial | None:
+        """The finished trial of the defaults."""
+        wanted = self._defaults()
+        found = [t for t in self._study.trials if t.value is not None and t.params == wanted]
+        return found[0] if found else None
 
     def result(self) -> Tuned:
         """The best settings, measured once beside the defaults on the part set aside."""
@@ -141,7 +179,7 @@ class Tuning:
         found = self._set_aside(settings)
         self._progress("the part set aside: defaults")
         default = self._set_aside({})
-        first = next(t for t in self._study.trials if t.value is not None)
+        first = self._default_trial() or best
         measure = found.name if found else self._measure
         return Tuned(
             settings,
