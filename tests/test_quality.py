@@ -13,21 +13,23 @@ import pytest
 from scipy import sparse
 
 from benchmarks.quality.alone import Vectors
-from benchmarks.quality.compare import Contender, compare
+from benchmarks.quality.asked import why_not
+from benchmarks.quality.compare import PAID, Contender, compare
 from benchmarks.quality.folders import id_hashes
 from benchmarks.quality.jobs import Jobs
 from benchmarks.quality.musts import Must, judge, read_musts, with_verdicts
+from benchmarks.quality.peers import names as peer_names
 from benchmarks.quality.peers.base import answer_with, pair_scores
 from benchmarks.quality.peers.content import TfidfNearest, TfidfProfile
 from benchmarks.quality.peers.job import Job, Reply, load_job, load_reply, save
 from benchmarks.quality.peers.places import NearestAndPopular
 from benchmarks.quality.peers.rates import AnswerRate
-from benchmarks.quality.plans import best_of_members, capped_share_of_top
+from benchmarks.quality.plans import best_of_members, capped_plan
 from benchmarks.quality.protocols import Protocols
 from benchmarks.quality.questions import Answer, Lists, Matches, Pairs
 from benchmarks.quality.rows import SERVED, Row
 from benchmarks.quality.samples import value
-from benchmarks.quality.slices import history_slices
+from benchmarks.quality.slices import UNTOUCHED, history_slices, parts_of, untouched_slice
 from benchmarks.quality.tasks import Task
 from features.events import EventLog
 from training.logs import read_dataset
@@ -143,12 +145,30 @@ def test_the_oracles_share_counts_what_a_list_would_bring() -> None:
 
 def test_a_plan_keeps_the_cap() -> None:
     rows = np.tile(np.arange(300, dtype=np.int32), (40, 1))
-    assert capped_share_of_top(rows, 300, pushes=1, member_cap=5) == pytest.approx(15 / 40)
-    spread = (np.arange(40)[:, None] * 7 + np.arange(300)) % 300
-    even = capped_share_of_top(spread.astype(np.int32), 300, pushes=1, member_cap=5)
-    assert even == pytest.approx(3 / 40)
+    plan = capped_plan(rows, 300, pushes=2, member_cap=5)
+    assert np.bincount(plan.ravel()).tolist() == [5] * 16
+    assert all(len(set(own)) == 2 for own in plan.tolist())
+    short = capped_plan(rows[:, :2], 300, pushes=1, member_cap=5)
+    assert (short >= 0).sum() == 10  # two members with room for five each
     kept = best_of_members(np.array([1, 1, 2, 1]), np.array([0.1, 0.9, 0.0, 0.5]), 2)
     assert kept.tolist() == [False, True, True, True]
+
+
+def test_a_plan_is_measured_by_where_it_falls_and_what_comes_of_it() -> None:
+    gains = np.array([[0.5, 0.1, 0.0], [0.4, 0.2, 0.3]])
+    logged = sparse.csr_matrix(np.array([[1.0, 2.0, 0.0], [0.0, 0.0, 2.0]]))
+    question = Matches(
+        "MatchMembers", np.array([4, 7], np.int32), 3, 0, 3, gains=gains, logged=logged,
+        pushes=1, member_cap=1,
+    )  # fmt: skip
+    oracle = Answer(np.argsort(-gains, axis=1).astype(np.int32))
+    found = {name: value(sample) for name, sample in question.measure(oracle).items()}
+    assert found["oracle share of a plan, cap 1"] == pytest.approx(1.0)
+    other = Answer(np.array([[1, 0, 2], [2, 0, 1]], np.int32))
+    found = {name: value(sample) for name, sample in question.measure(other).items()}
+    assert found["oracle share of a plan, cap 1"] == pytest.approx((0.1 + 0.3) / (0.5 + 0.3))
+    assert found["claims a logged push, cap 1"] == pytest.approx(1.0)
+    assert found["pushes to top 1 %, cap 1"] == pytest.approx(0.5)
 
 
 def test_slices_are_by_what_was_known_of_a_member() -> None:
@@ -161,6 +181,54 @@ def test_slices_are_by_what_was_known_of_a_member() -> None:
         "1-3 events": [False, True, False],
         "4-20 events": [True, False, False],
     }
+
+
+def test_each_part_is_measured_on_its_own() -> None:
+    truth = sparse.csr_matrix(np.array([[1.0, 1.0, 0.0], [0.0, 0.0, 1.0]], np.float32))
+    question = Lists(
+        "RecommendLeads",
+        np.array([0, 1], np.int32),
+        1,
+        sparse.csr_matrix((2, 3)),
+        0,
+        truth=truth,
+        cuts=(1,),
+        slices={"second": np.array([False, True])},
+        lead_slices={UNTOUCHED: np.array([True, False, False])},
+    )
+    answer = Answer(np.array([[0], [0]], np.int32))
+    found = {
+        part.name: value(part.question.measure(part.of(answer))["recall@1"])
+        for part in parts_of(question)
+    }
+    assert value(question.measure(answer)["recall@1"]) == pytest.approx(0.25)
+    assert found == {"second": 0.0, UNTOUCHED: 1.0}
+    log = EventLog.from_columns(
+        {name: np.zeros(1) for name in EventLog.empty().to_arrays()} | {"lead": np.array([3])}
+    )
+    assert untouched_slice(log, np.array([3, 5], np.int32))[UNTOUCHED].tolist() == [False, True]
+    assert untouched_slice(log, np.array([4, 5], np.int32)) == {}
+
+
+def test_a_gain_that_a_part_pays_for_is_told(task: Task) -> None:
+    rng = np.random.default_rng(0)
+    label = (rng.random(4_000) < 0.3).astype(np.float32)
+    member = np.arange(4_000, dtype=np.int32) % 200
+    few = member >= 170
+    pairs = Pairs("q", member, member, label, 0, 1, slices={"few": few, "many": ~few})
+    good = label + rng.normal(0.0, 1.0, 4_000)
+    peer = label + rng.normal(0.0, 2.0, 4_000)
+    ours = np.where(few, rng.random(4_000), good)
+    contenders = [
+        Contender(SERVED, "served", Answer(scores=ours)),
+        Contender("peer", "peer", Answer(scores=peer)),
+    ]
+    rows = [row for row in compare(task, pairs, contenders, 1) if row.measure == "auc"]
+    told = {row.part: row for row in rows if row.system == SERVED}
+    assert told["all"].difference > 0.0
+    assert told["few"].note == PAID
+    assert told["many"].note == ""
+    assert told["few"].count + told["many"].count == told["all"].count
 
 
 def test_hashes_depend_on_id_and_seed_alone() -> None:
@@ -271,6 +339,28 @@ def test_the_answer_rate_is_smoothed_and_the_same_for_all_leads() -> None:
     mean = 0.75
     expected = [(2 + 5 * mean) / 7, (1 + 5 * mean) / 7, mean, (2 + 5 * mean) / 7]
     np.testing.assert_allclose(scores, expected, rtol=1e-6)
+
+
+def test_peers_are_asked_what_they_can_know(task: Task) -> None:
+    pairs, plan = task.questions
+    job = Jobs(task, 1).of(pairs)
+    asked = {name for name in peer_names.ALL if not why_not(name, job, pairs)}
+    assert asked == {
+        "implicit ALS", "implicit BPR", "LightFM hybrid", "TF-IDF profile", "TF-IDF nearest text",
+        "answer rate", "boosted trees", "nearest and popular",
+    }  # fmt: skip
+    costly = {name for name in peer_names.ALL if not why_not(name, job, plan)}
+    assert costly == {"TF-IDF profile", "answer rate", "boosted trees", "nearest and popular"}
+    touched = replace(job, fold_leads=False)
+    assert not any(why_not(name, touched, pairs) for name in peer_names.ALL)
+    bare = replace(
+        touched,
+        lead_content=sparse.csr_matrix((30, 0)),
+        lead_latitude=np.full(30, np.nan, np.float32),
+        exposed_lead=job.exposed_lead[:0],
+    )
+    asked = {name for name in peer_names.ALL if not why_not(name, bare, pairs)}
+    assert asked == set(peer_names.OF_CLAIMS) - {"EASE + nearest"}
 
 
 def test_rows_name_the_best_peer_and_the_paired_difference(task: Task) -> None:

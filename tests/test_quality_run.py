@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from benchmarks.__main__ import main
 from benchmarks.quality.peers.trees import BoostedTrees, Known
 from benchmarks.quality.provinces import QUICK_SIZE, ProvinceTask
-from benchmarks.quality.questions import Answer, Lists
+from benchmarks.quality.questions import Answer, Lists, Matches
 from benchmarks.quality.quick import MOST_ASKED, quick_tasks
 from benchmarks.quality.samples import value
 from benchmarks.quality.topics import topic_rows
@@ -85,14 +85,25 @@ def test_the_oracle_is_the_best_and_noise_costs_little(province: ProvinceTask) -
     measured = {
         name: value(question.measure(answer)["oracle share@10"])
         for name, answer in (
-            ("oracle", province.oracle()),
-            ("without noise", province.without_noise()),
+            ("oracle", province.oracle(question)),
+            ("without noise", province.without_noise(question)),
             ("first", Answer(np.tile(question.candidates[:10], (len(question.asked), 1)))),
         )
     }
     assert measured["oracle"] == pytest.approx(1.0)
     assert 0.9 < measured["without noise"] < 1.0
     assert measured["first"] < measured["without noise"]
+
+
+def test_the_oracles_plan_brings_most(province: ProvinceTask) -> None:
+    question = province.task.questions[1]
+    assert isinstance(question, Matches)
+    shares = [
+        value(question.measure(answer(question))["oracle share of a plan, cap 5"])
+        for answer in (province.oracle, province.without_noise)
+    ]
+    assert shares[0] == pytest.approx(1.0)
+    assert 0.85 < shares[1] < 1.0
 
 
 def test_new_leads_of_the_province_are_in_no_event(province: ProvinceTask) -> None:

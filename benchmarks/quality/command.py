@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,11 +19,11 @@ from benchmarks.quality.environment import PeerEnvironment
 from benchmarks.quality.musts import Verdict, judge, read_musts, with_verdicts
 from benchmarks.quality.protocols import Protocols
 from benchmarks.quality.provinces import NAME, QUICK_SIZE, SIZE, ProvinceTask
-from benchmarks.quality.quick import QUICK_SETS, quick_tasks
-from benchmarks.quality.rows import Row
-from benchmarks.quality.run import Plan, TaskRun
+from benchmarks.quality.quick import QUICK_SETS, QUICK_TEXTS, first_question, quick_tasks
+from benchmarks.quality.rows import SERVED, Row
+from benchmarks.quality.run import TaskRun
 from benchmarks.quality.table import tables, verdict_lines
-from benchmarks.quality.tasks import Task
+from benchmarks.quality.tasks import Plan, Task
 from benchmarks.quality.topics import topic_rows
 from features.errors import DataError, RecsvcError
 from training.config import TrainingConfig
@@ -88,24 +89,24 @@ def quality(
             latency=latency and not quick, variants=not quick,
             ablations=ablations, seed=seed,
         )  # fmt: skip
-        rows: list[Row] = []
-        for found in _rows(choice, plan, console, begin):
-            rows += found
-            # After every task: what an hour has found must not be lost to its last minute.
-            verdicts = judge(rows, plan.musts, quick=quick)
-            _write_json(with_verdicts(rows, verdicts), json_file)
     except RecsvcError as error:
         console.print(str(error), style="red", markup=False)
         raise typer.Exit(UNUSABLE) from error
-    verdicts = judge(rows, plan.musts, quick=quick)
-    rows = with_verdicts(rows, verdicts)
-    seconds = time.perf_counter() - begin
-    if report is not None:
-        from benchmarks.quality.html import write_report  # plots: slow to import, seldom needed
+    rows: list[Row] = []
+    try:
+        for found in _rows(choice, plan, console, begin):
+            rows += found
+            # After every task: what an hour has found must not be lost to its last minute.
+            _write_json(with_verdicts(rows, judge(rows, plan.musts, quick=quick)), json_file)
+    finally:
+        verdicts = judge(rows, plan.musts, quick=quick)
+        seconds = time.perf_counter() - begin
+        if report is not None and rows:
+            from benchmarks.quality.html import write_report  # plots: slow to import
 
-        write_report(rows, verdicts, report, seconds)
+            write_report(with_verdicts(rows, verdicts), verdicts, report, seconds)
     console.print(verdict_lines(verdicts))
-    _end(verdicts, seconds, check=check)
+    _end(rows, verdicts, seconds, check=check)
 
 
 @app.command("quality-peers")
@@ -124,45 +125,67 @@ def _write_json(rows: list[Row], path: Path | None) -> None:
         path.write_text(json.dumps(told, ensure_ascii=False, indent=1) + "\n", "utf-8")
 
 
-def _end(verdicts: list[Verdict], seconds: float, *, check: bool) -> None:
-    failing = [verdict for verdict in verdicts if verdict.holds is False]
+def _end(rows: list[Row], verdicts: list[Verdict], seconds: float, *, check: bool) -> None:
+    """The last lines. What was to be measured and was not fails as well."""
+    failing = [verdict.name for verdict in verdicts if not verdict.holds]
+    unusable = [f"{row.data}, {row.split}: {row.note}" for row in rows if not row.question]
     print(f"took {seconds / 60:.1f} minutes")
-    if failing:
-        print("FAILS: " + " | ".join(verdict.name for verdict in failing))
+    if failing or unusable:
+        print("FAILS: " + " | ".join(failing + unusable))
     else:
-        print(f"all {len([v for v in verdicts if v.holds])} musts that were measured hold")
+        print(f"all {len(verdicts)} musts that were measured hold")
+    if unusable:
+        raise typer.Exit(UNUSABLE)
     if check and failing:
         raise typer.Exit(FAILED)
 
 
 def _rows(choice: Choice, plan: Plan, console: Console, begin: float) -> Iterator[list[Row]]:
     """Runs everything; shows each task's tables when it is done, then gives its rows."""
-    for run in _runs(choice, plan, console, begin):
-        rows = run.rows()
-        for table in tables(rows):
-            console.print(table)
-        yield rows
+    for name, parts in _parts(choice, plan, console, begin):
+        try:
+            for rows in parts:
+                for table in tables(rows):
+                    console.print(table)
+                yield rows
+        except RecsvcError as error:  # the other sets are worth having
+            console.print(f"{name}: {error}", style="red", markup=False)
+            yield [Row(name, "none", "", SERVED, "served", "none", math.nan, note=str(error))]
+
+
+def _parts(
+    choice: Choice, plan: Plan, console: Console, begin: float
+) -> Iterator[tuple[str, Iterator[list[Row]]]]:
+    """The rows of each data set, task by task."""
     for folder in choice.folders:
         if (folder / names.LABELLED).exists():
-            _say(console, begin, f"{folder.name}: topics")
-            rows = topic_rows(folder, choice.seed, most=2_500 if choice.quick else None)
-            for table in tables(rows):
-                console.print(table)
-            yield rows
-
-
-def _runs(choice: Choice, plan: Plan, console: Console, begin: float) -> Iterator[TaskRun]:
-    for folder in choice.folders:
-        if not (folder / names.LABELLED).exists():
-            protocols = Protocols(folder, plan.work / "parts", choice.seed)
-            for task in quick_tasks(protocols.tasks()) if choice.quick else protocols.tasks():
-                yield _run(task, plan, console, begin)
+            yield folder.name, _topics(folder, choice, console, begin)
+        else:
+            yield folder.name, _tasks(folder, choice, plan, console, begin)
     if choice.province:
-        _say(console, begin, "making the province")
-        made = ProvinceTask(QUICK_SIZE if choice.quick else SIZE, plan.work, choice.seed)
-        run = _run(made.task, plan, console, begin)
-        run.oracles = {"oracle": made.oracle(), "oracle without noise": made.without_noise()}
-        yield run
+        yield NAME, _province(choice, plan, console, begin)
+
+
+def _topics(folder: Path, choice: Choice, console: Console, begin: float) -> Iterator[list[Row]]:
+    _say(console, begin, f"{folder.name}: topics")
+    yield topic_rows(folder, choice.seed, most=QUICK_TEXTS if choice.quick else None)
+
+
+def _tasks(
+    folder: Path, choice: Choice, plan: Plan, console: Console, begin: float
+) -> Iterator[list[Row]]:
+    tasks = Protocols(folder, plan.work / "parts", choice.seed).tasks()
+    for task in quick_tasks(tasks) if choice.quick else tasks:
+        yield _run(task, plan, console, begin).rows()
+
+
+def _province(choice: Choice, plan: Plan, console: Console, begin: float) -> Iterator[list[Row]]:
+    _say(console, begin, "making the province")
+    made = ProvinceTask(QUICK_SIZE if choice.quick else SIZE, plan.work, choice.seed)
+    task = first_question(made.task) if choice.quick else made.task
+    run = _run(task, plan, console, begin)
+    run.oracles = {"oracle": made.oracle, "oracle without noise": made.without_noise}
+    yield run.rows()
 
 
 def _run(task: Task, plan: Plan, console: Console, begin: float) -> TaskRun:

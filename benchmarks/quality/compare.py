@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 from benchmarks.quality.questions import Answer, Question
 from benchmarks.quality.rows import SERVED, Kind, Row
-from benchmarks.quality.samples import Mean, Ratio, Sample, count, difference, interval, value
+from benchmarks.quality.samples import Sample, count, difference, interval, value
+from benchmarks.quality.slices import parts_of
 from benchmarks.quality.tasks import Task
 
 MEASURES_WITHOUT_PEER = ("ece", "brier skill", "pushes to top")
 """No peer gives calibrated probabilities, and where pushes fall is shown, not won."""
+MEASURES_IN_SLICES = ("recall", "ndcg", "auc", "mrr", "oracle share@")
+PAID = "the gain is paid for here"
+COMMON = ("data", "split", "question", "system", "kind", "seconds")
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,9 @@ def compare(
             continue
         for measure, sample in measured[one.system].items():
             rows.append(_row(common, measure, sample, best.get(measure), measured, one, seed))
-            if one.kind == "served" and isinstance(sample, Mean | Ratio):
-                rows += _slices(
-                    common, question, measure, sample, best.get(measure), measured, seed
-                )
+        if one.kind == "served":
+            answers = {each.system: each.answer for each in contenders}
+            rows += _slices(question, one, answers, best, rows, seed)
     for rival in rivals:
         if rival in measured and SERVED in measured:
             served = next(one for one in contenders if one.system == SERVED)
@@ -110,7 +113,6 @@ def _row(
     measured: Mapping[str, Mapping[str, Sample]],
     one: Contender,
     seed: int,
-    part: str = "all",
 ) -> Row:
     found = interval(sample, seed)
     told: dict[str, Any] = {"best_peer": peer or ""}
@@ -127,7 +129,6 @@ def _row(
         value=found.value,
         low=found.low,
         high=found.high,
-        part=part,
         count=count(sample),
         note=one.answer.note,
         **told,
@@ -135,39 +136,29 @@ def _row(
 
 
 def _slices(
-    common: Mapping[str, Any],
     question: Question,
-    measure: str,
-    sample: Mean | Ratio,
-    peer: str | None,
-    measured: Mapping[str, Mapping[str, Sample]],
+    one: Contender,
+    answers: Mapping[str, Answer],
+    best: Mapping[str, str],
+    whole: Sequence[Row],
     seed: int,
 ) -> list[Row]:
-    """The same measure over each part of the members, and the best peer's there."""
+    """The same measures over each part, beside the best peer of the whole; a loss is noted.
+
+    `whole`: rows of the whole question, of which those of `one` stand for its parts, too.
+    """
+    wholes = {row.measure: row for row in whole if row.system == one.system}
     rows = []
-    for name, mask in question.slices.items():
-        own = sample.within(mask)
-        found = interval(own, seed)
-        told: dict[str, Any] = {}
-        theirs = measured[peer][measure] if peer else None
-        if isinstance(theirs, Mean | Ratio):
-            apart = difference(own, theirs.within(mask), seed)
-            told = {
-                "best_peer": peer,
-                "difference": apart.value,
-                "difference_low": apart.low,
-                "difference_high": apart.high,
-            }
-        rows.append(
-            Row(
-                **common,
-                measure=measure,
-                value=found.value,
-                low=found.low,
-                high=found.high,
-                part=name,
-                count=count(own),
-                **told,
-            )
-        )
+    for part in parts_of(question):
+        measured = {
+            system: part.question.measure(part.of(answers[system]))
+            for system in {one.system, *best.values()}
+        }
+        for measure, sample in measured[one.system].items():
+            if measure.startswith(MEASURES_IN_SLICES) and count(sample):
+                told = wholes[measure]
+                common = {name: getattr(told, name) for name in COMMON}
+                row = _row(common, measure, sample, best.get(measure), measured, one, seed)
+                paid = told.difference > 0.0 > row.difference_high
+                rows.append(replace(row, part=part.name, note=PAID if paid else ""))
     return rows

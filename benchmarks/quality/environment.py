@@ -7,8 +7,6 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +20,8 @@ from features.errors import RecsvcError
 ROOT = Path(__file__).resolve().parents[2]
 CONSTRAINTS = Path(__file__).with_name("peers-constraints.txt")
 _LOG_LINES = 6
-AT_ONCE = 2
+TOO_SLOW = "did not end"
+TOO_SLOW = "did not end"
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
 
 
@@ -59,23 +58,12 @@ class PeerEnvironment:
         self._run([str(self.python), *install, *pinned])
         (self.folder / ".built").write_text(_print_of_constraints())
 
-    def ask_all(self, asked: Sequence[tuple[str, Job]], work: Path) -> list[Answer]:
-        """What each peer answers; a peer that fails answers with a note that says why.
+    def ask(self, name: str, job: Job, work: Path, share: int = 1) -> Answer:
+        """What a peer answers; one that fails answers with a note that says why.
 
-        Two at a time, each with one thread and half the memory; what does not end well in that is
-        asked again, alone and with all of it.
+        It has one thread and, as one of `share` that run at a time, so much of the memory.
         """
-        memory = available_memory_bytes()
-
-        def at_once(place: int) -> Answer:
-            return self._ask(*asked[place], work / str(place), memory // AT_ONCE)
-
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            answers = list(pool.map(at_once, range(len(asked))))
-        for place, (name, job) in enumerate(asked):
-            if answers[place].rows is None and answers[place].scores is None:
-                answers[place] = self._ask(name, job, work / str(place), memory)
-        return answers
+        return self._ask(name, job, work, available_memory_bytes() // share)
 
     def _ask(self, name: str, job: Job, work: Path, memory_bytes: int) -> Answer:
         work.mkdir(parents=True, exist_ok=True)
@@ -90,7 +78,7 @@ class PeerEnvironment:
                 command, env=environment, capture_output=True, text=True, timeout=self.seconds
             )
         except subprocess.TimeoutExpired:
-            return Answer(note=f"did not end within {self.seconds / 60:.0f} minutes")
+            return Answer(note=f"{TOO_SLOW} within {self.seconds / 60:.0f} minutes")
         finally:
             job_path.unlink()
         if done.returncode in (TOO_LARGE, -9):

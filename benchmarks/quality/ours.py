@@ -13,6 +13,7 @@ import numpy as np
 from benchmarks.quality.questions import Answer, Lists, Matches, Pairs, Question
 from benchmarks.quality.tasks import Task
 from recsvc.matching.pipeline import Pipeline
+from recsvc.matching.prepare import prepared
 from recsvc.matching.queries import ListQuery, Wanted
 from recsvc.model.bundle import Bundle
 from recsvc.model.registry import ModelRegistry
@@ -58,7 +59,8 @@ def train_ungated(folder: Path, config: TrainingConfig) -> Trained:
     training = Training(config, TENANT, lambda _: None)
     begin = time.perf_counter()
     bundle, _ = training.train(read_dataset(folder))
-    return Trained(folder, training.report, time.perf_counter() - begin, bundle)
+    served = prepared(bundle, config.threads)
+    return Trained(folder, training.report, time.perf_counter() - begin, served)
 
 
 def ask(trained: Trained, task: Task, question: Question) -> Answer:

@@ -5,27 +5,27 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from training.metrics import share_of_top
-
 Ints = NDArray[np.int32]
 
 
-def capped_share_of_top(rows: Ints, member_count: int, pushes: int, member_cap: int) -> float:
-    """Share of pushes on the top 1 % of members, leads (lists int32[n, k]) choosing in turn.
+def capped_plan(rows: Ints, member_count: int, pushes: int, member_cap: int) -> Ints:
+    """Whom each lead is pushed to (int32[n, pushes], -1 nobody), leads (lists int32[n, k]) in turn.
 
     In round i every lead takes its best member that still has room, so no lead starves another.
     """
     room = np.full(member_count, member_cap)
     place = np.zeros(len(rows), np.int64)
-    for _ in range(pushes):
+    plan = np.full((len(rows), pushes), -1, np.int32)
+    for turn in range(pushes):
         for lead in range(len(rows)):
             while place[lead] < rows.shape[1] and rows[lead, place[lead]] >= 0:
                 member = rows[lead, place[lead]]
                 place[lead] += 1
                 if room[member] > 0:
                     room[member] -= 1
+                    plan[lead, turn] = member
                     break
-    return share_of_top(member_cap - room)
+    return plan
 
 
 def best_of_members(member: Ints, scores: NDArray[np.floating], cap: int) -> NDArray[np.bool_]:

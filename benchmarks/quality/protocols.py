@@ -10,7 +10,7 @@ CLAIMED alone             lists; a part of the events is cut off      (by hash; 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,9 +20,8 @@ from scipy import sparse
 
 from benchmarks.quality import names
 from benchmarks.quality.folders import id_hashes, write_part
-from benchmarks.quality.peers import names as peers
-from benchmarks.quality.questions import Lists, Matches, Pairs
-from benchmarks.quality.slices import history_slices
+from benchmarks.quality.questions import Lists, Matches, Pairs, Question
+from benchmarks.quality.slices import history_slices, untouched_slice
 from benchmarks.quality.tasks import Task
 from features.entities import EventKind
 from features.events import EventLog
@@ -30,7 +29,8 @@ from training.logs import DataSet, read_dataset
 
 NEW_LEADS_SHARE, NEW_PAIRS_SHARE, LATER_SHARE = 0.15, 0.10, 0.10
 PLANNED_LEADS = 200
-"""So many leads are planned together, so that lists of 1,000 members are long enough."""
+"""So many leads are planned together, so that lists of MOST_LISTED members are long enough."""
+MOST_LISTED = 1_000
 Mask = NDArray[np.bool_]
 
 
@@ -74,7 +74,7 @@ class Protocols:
             cuts=(100,),
             slices=history_slices(self._data.events.select(kept), asked),
         )
-        return self._task("cold leads", kept, question, peers.UNTOUCHED, untouched=True)
+        return self._task("cold leads", kept, (question,), untouched=True)
 
     def _truth(self) -> Task:
         kept = np.ones(len(self._data.events), bool)
@@ -98,10 +98,9 @@ class Protocols:
             _last_us(train),
             truth=wanted,
             slices=history_slices(train, asked),
+            lead_slices=untouched_slice(train, np.arange(truth.shape[1], dtype=np.int32)),
         )
-        has_places = any(lead.latitude is not None for lead in self._data.leads)
-        asked_peers = peers.COLLABORATIVE + (peers.PLACES if has_places else ())
-        return self._task(split, kept, question, asked_peers)
+        return self._task(split, kept, (question,))
 
     def _exposed(self) -> Iterator[Task]:
         if self._data.events.has_times:
@@ -115,22 +114,25 @@ class Protocols:
         events = self._data.events
         member, lead, label = labelled_pairs(events.select(held))
         train = events.select(~held)
-        pairs = Pairs("ScorePairs", member, lead, label, _last_us(events), self._seed)
-        questions: tuple[Pairs | Matches, ...] = (pairs,)
-        asked: dict[str, tuple[str, ...]] = {pairs.name: peers.EXPOSED}
-        if untouched:
-            new = np.unique(lead)
-            some = np.argsort(id_hashes([str(row) for row in new.tolist()], self._seed))
-            new = np.sort(new[some[:PLANNED_LEADS]])
-            count = len(self._data.members)
-            most = min(1_000, count)
-            matches = Matches("MatchMembers", new, most, _last_us(events), count)
-            questions, asked[matches.name] = (pairs, matches), ("answer rate", "TF-IDF profile")
-        folder = self._written(split, ~held)
-        return Task(
-            self._folder.name, split, folder, self._data, train, questions, asked, untouched,
-            self._seed,
-        )  # fmt: skip
+        slices = history_slices(train, member) | untouched_slice(train, lead)
+        when = _last_us(events)
+        pairs = Pairs("ScorePairs", member, lead, label, when, self._seed, slices)
+        if not untouched:
+            return self._task(split, ~held, (pairs,))
+        return self._task(split, ~held, (pairs, self._plan(pairs)), untouched=True)
+
+    def _plan(self, pairs: Pairs) -> Matches:
+        """Some of the leads that were exposed, planned together under a cap."""
+        new = np.unique(pairs.lead)
+        some = np.argsort(id_hashes([str(row) for row in new.tolist()], self._seed))
+        new = np.sort(new[some[:PLANNED_LEADS]])
+        at, count = np.flatnonzero(np.isin(pairs.lead, new)), len(self._data.members)
+        logged = sparse.csr_matrix(
+            (1.0 + pairs.label[at], (np.searchsorted(new, pairs.lead[at]), pairs.member[at])),
+            shape=(len(new), count),
+        )
+        most = min(MOST_LISTED, count)
+        return Matches("MatchMembers", new, most, pairs.as_of_us, count, logged=logged)
 
     def _authors(self) -> Task:
         """One lead of everybody who wrote two or more, held out and known to nobody."""
@@ -153,13 +155,10 @@ class Protocols:
             len(self._data.members),
             drafts=drafts,
             authors=authors,
+            slices=history_slices(events.select(~held), authors),
         )
         gone = [self._data.lead_ids.ids[row] for row in rows.tolist()]
-        folder = self._written("one held out", ~held, gone)
-        return Task(
-            self._folder.name, "one held out", folder, self._data, events.select(~held),
-            (question,), {question.name: peers.TEXT}, True, self._seed,
-        )  # fmt: skip
+        return self._task("one held out", ~held, (question,), untouched=True, gone=gone)
 
     def _held(self, share: float) -> Mask:
         """The last share of a log with times, otherwise a share of the pairs by hash."""
@@ -171,19 +170,21 @@ class Protocols:
         return id_hashes([f"{members[m]} {leads[n]}" for m, n in pairs], self._seed) < share
 
     def _task(
-        self, split: str, kept: Mask, question: Lists, asked: tuple[str, ...], *,
+        self,
+        split: str,
+        kept: Mask,
+        questions: tuple[Question, ...],
+        *,
         untouched: bool = False,
-    ) -> Task:  # fmt: skip
-        folder = self._written(split, kept)
-        return Task(
-            self._folder.name, split, folder, self._data, self._data.events.select(kept),
-            (question,), {question.name: asked}, untouched, self._seed,
-        )  # fmt: skip
-
-    def _written(self, split: str, kept: Mask, gone: list[str] | None = None) -> Path:
+        gone: Sequence[str] = (),
+    ) -> Task:
+        """Writes the training part: the `kept` events, without the leads that are `gone`."""
         target = self._work / split.replace(" ", "-")
-        write_part(self._folder, target, self._data, kept, without_leads=gone or ())
-        return target
+        write_part(self._folder, target, self._data, kept, without_leads=gone)
+        train = self._data.events.select(kept)
+        return Task(
+            self._folder.name, split, target, self._data, train, questions, untouched, self._seed
+        )
 
     def _ids(self, name: str) -> list[str]:
         return pl.read_csv(self._folder / name, infer_schema=False)["lead_id"].to_list()

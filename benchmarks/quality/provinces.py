@@ -11,8 +11,8 @@ from scipy import sparse
 from benchmarks.province.config import ProvinceConfig
 from benchmarks.province.world import Province, generate
 from benchmarks.quality.folders import id_hashes
-from benchmarks.quality.peers import names as peers
-from benchmarks.quality.questions import Answer, Lists
+from benchmarks.quality.protocols import MOST_LISTED, PLANNED_LEADS
+from benchmarks.quality.questions import Answer, Lists, Matches, Question
 from benchmarks.quality.slices import history_slices
 from benchmarks.quality.tasks import Task
 from benchmarks.workload import write_dataset
@@ -34,16 +34,19 @@ class ProvinceTask:
         write_dataset(self.province, folder)
         self.task = _task(self.province, folder, seed)
 
-    def oracle(self) -> Answer:
-        """The best ten of each member by the true chances: 1.0 by definition."""
-        return self._best(noise=True)
+    def oracle(self, question: Question) -> Answer:
+        """The best lists by the true chances: 1.0 by definition."""
+        return self._best(question, noise=True)
 
-    def without_noise(self) -> Answer:
-        """The best ten by the chances without the pair's noise: nobody can know more."""
-        return self._best(noise=False)
+    def without_noise(self, question: Question) -> Answer:
+        """The best lists by the chances without the pair's noise: nobody can know more."""
+        return self._best(question, noise=False)
 
-    def _best(self, *, noise: bool) -> Answer:
-        question = self.task.questions[0]
+    def _best(self, question: Question, *, noise: bool) -> Answer:
+        if isinstance(question, Matches):
+            everybody = np.arange(question.member_count, dtype=np.int32)
+            chances = _chances(self.province, everybody, question.lead_rows, noise=noise).T
+            return Answer(np.argsort(-chances, axis=1)[:, : question.k].astype(np.int32))
         assert isinstance(question, Lists)
         assert question.candidates is not None
         chances = _chances(self.province, question.asked, question.candidates, noise=noise)
@@ -72,10 +75,18 @@ def _task(province: Province, folder: Path, seed: int) -> Task:
         candidates=candidates,
         slices=history_slices(data.events, asked) | {"rural": rural, "urban": ~rural},
     )
-    who = (*peers.UNTOUCHED, "nearest and popular", "answer rate", "boosted trees")
-    return Task(
-        NAME, SPLIT, folder, data, data.events, (question,), {question.name: who}, True, seed
-    )
+    questions = question, _plan(province, candidates, seed)
+    return Task(NAME, SPLIT, folder, data, data.events, questions, True, seed)
+
+
+def _plan(province: Province, candidates: np.ndarray, seed: int) -> Matches:
+    """Some of the new leads, planned together under a cap and judged by the true chances."""
+    some = np.argsort(id_hashes([str(row) for row in candidates.tolist()], seed))
+    leads = np.sort(candidates[some[:PLANNED_LEADS]])
+    count = len(province.member_ids)
+    gains = _chances(province, np.arange(count, dtype=np.int32), leads, noise=True).T
+    when = province.config.end_time_us
+    return Matches("MatchMembers", leads, min(MOST_LISTED, count), when, count, gains=gains)
 
 
 def _chances(

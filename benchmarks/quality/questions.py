@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from benchmarks.quality.pair_measures import measure_pairs
-from benchmarks.quality.plans import capped_share_of_top
+from benchmarks.quality.plans import capped_plan
 from benchmarks.quality.samples import F64, Mean, Ratio, Sample
 from features.entities import Lead
-from training.metrics import list_hits, ndcg_at, recall_at, reciprocal_rank
+from training.metrics import list_hits, ndcg_at, recall_at, reciprocal_rank, share_of_top
 
 Ints = NDArray[np.int32]
 Mask = NDArray[np.bool_]
@@ -45,7 +45,8 @@ class Lists:
     Relevant is what `truth` (csr[u, leads]) stores; with `gains` (float64[u, candidates]) the
     expected claims of a list count instead, as a share of the best list's. `candidates` (None: all
     leads) restricts what may be listed, `excluded` csr[u, leads] what a member may not get.
-    `cuts` are list lengths to measure at. `slices` are parts of the asked members.
+    `cuts` are list lengths to measure at. `slices` are parts of the asked members, `lead_slices`
+    (bool[leads]) of what there is to find.
     """
 
     name: str
@@ -58,6 +59,7 @@ class Lists:
     candidates: Ints | None = None
     cuts: tuple[int, ...] = (20,)
     slices: Mapping[str, Mask] = field(default_factory=dict)
+    lead_slices: Mapping[str, Mask] = field(default_factory=dict)
 
     @property
     def is_costly(self) -> bool:
@@ -91,7 +93,10 @@ class Lists:
 
 @dataclass(frozen=True)
 class Pairs:
-    """ScorePairs: a score for each given pair, of which `label` says whether it was taken."""
+    """ScorePairs: a score for each given pair, of which `label` says whether it was taken.
+
+    `slices` are parts of the pairs.
+    """
 
     name: str
     member: Ints
@@ -121,7 +126,9 @@ class Matches:
     `lead_rows` int32[n] are rows of the full table (peers read contents there); `drafts` the same
     leads where they are stored nowhere. `authors` int32[n] are the members to find; without them
     it is asked how the pushes fall on members, when each lead is pushed to `pushes` members and
-    nobody gets more than `member_cap`.
+    nobody gets more than `member_cap`, and what comes of them: `gains` (float64[n, members]) are
+    the chances of a claim; `logged` (csr[n, members]) stores 1 for a push of the log that was
+    refused, 2 for one that was claimed. `slices` are parts of the leads.
     """
 
     name: str
@@ -131,6 +138,8 @@ class Matches:
     member_count: int
     drafts: tuple[Lead, ...] = ()
     authors: Ints | None = None
+    gains: F64 | None = None
+    logged: sparse.csr_matrix | None = None
     pushes: int = 10
     member_cap: int = 5
     slices: Mapping[str, Mask] = field(default_factory=dict)
@@ -141,12 +150,33 @@ class Matches:
         return self.authors is None
 
     def measure(self, answer: Answer) -> dict[str, Sample]:
-        """MRR of the authors, or the share of pushes that the top 1 % of members get."""
+        """MRR of the authors, or where pushes fall and what comes of them."""
         assert answer.rows is not None
         if self.authors is not None:
             return {"mrr": Mean(reciprocal_rank(answer.rows == self.authors[:, None]))}
-        share = capped_share_of_top(answer.rows, self.member_count, self.pushes, self.member_cap)
-        return {f"pushes to top 1 %, cap {self.member_cap}": Mean(np.array([share]))}
+        plan = self._plan(answer.rows)
+        suffix = f"cap {self.member_cap}"
+        top = share_of_top(np.bincount(plan[plan >= 0], minlength=self.member_count))
+        found: dict[str, Sample] = {f"pushes to top 1 %, {suffix}": Mean(np.array([top]))}
+        if self.gains is not None:
+            best = self._plan(np.argsort(-self.gains, axis=1)[:, : self.k].astype(np.int32))
+            found[f"oracle share of a plan, {suffix}"] = Ratio(
+                _sums(self.gains, plan), _sums(self.gains, best)
+            )
+        if self.logged is not None:
+            logged = np.asarray(self.logged.todense())
+            claims, known = _sums(logged == 2, plan), _sums(logged > 0, plan)
+            found[f"claims a logged push, {suffix}"] = Ratio(claims, known)
+        return found
+
+    def _plan(self, rows: Ints) -> Ints:
+        return capped_plan(rows, self.member_count, self.pushes, self.member_cap)
+
+
+def _sums(worth: NDArray[np.generic], plan: Ints) -> F64:
+    """What a plan (int32[n, pushes], -1 nobody) brings each lead (float64[n])."""
+    told = np.take_along_axis(worth.astype(np.float64), np.maximum(plan, 0), axis=1)
+    return np.asarray((told * (plan >= 0)).sum(axis=1))
 
 
 Question: TypeAlias = Lists | Pairs | Matches

@@ -14,6 +14,12 @@ from benchmarks.quality.tasks import Task
 
 QUICK_SETS = ("bytecup2016", "cppcc_proposals", "foursquare_nyc", "citizen_messages")
 MOST_ASKED = 500
+QUICK_TEXTS = 2_500
+
+
+def first_question(task: Task) -> Task:
+    """The task with its first question alone."""
+    return replace(task, questions=task.questions[:1])
 
 
 def quick_tasks(tasks: Iterator[Task]) -> Iterator[Task]:

@@ -5,42 +5,18 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-
-import numpy as np
 
 from benchmarks.quality import ours
 from benchmarks.quality.alone import BLEND, ask_vectors, blend_of, models_alone
 from benchmarks.quality.compare import Contender, compare
-from benchmarks.quality.environment import PeerEnvironment
-from benchmarks.quality.folders import write_part
 from benchmarks.quality.jobs import Jobs
 from benchmarks.quality.latency import served
-from benchmarks.quality.musts import Must
+from benchmarks.quality.others import Say, ask_others
 from benchmarks.quality.questions import Answer, Question
 from benchmarks.quality.rows import SERVED, Row
-from benchmarks.quality.tasks import Task
-from benchmarks.quality.variants import Variant, variants
+from benchmarks.quality.tasks import Plan, Task
 from features.errors import RecsvcError
-from training.config import TrainingConfig
-from training.logs import read_dataset
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Plan:
-    """What is run: systems and extras; `peers` None leaves them out."""
-
-    work: Path
-    config: TrainingConfig
-    peers: PeerEnvironment | None
-    musts: tuple[Must, ...]
-    alone: bool = True
-    latency: bool = True
-    variants: bool = True
-    ablations: bool = True
-    seed: int = 1
+from recsvc.model.arrays import F32
 
 
 @dataclass
@@ -50,7 +26,7 @@ class TaskRun:
     task: Task
     plan: Plan
     say: Say
-    oracles: dict[str, Answer] = field(default_factory=dict)
+    oracles: dict[str, Callable[[Question], Answer]] = field(default_factory=dict)
 
     def rows(self) -> list[Row]:
         """All rows of the task."""
@@ -64,10 +40,16 @@ class TaskRun:
         }
         if trained.bundle is not None and self.plan.alone:
             self._ask_alone(trained, asked)
-        if self.plan.variants:
-            for variant in variants(self.task, self.plan.config, ablations=self.plan.ablations):
-                self._ask_variant(variant, asked)
-        self._ask_peers(asked)
+        self._ask_oracle(asked)
+        for question, other in ask_others(self.task, self.plan, self.jobs, self.say):
+            asked[question.name].append(other)
+        return self._compared(asked, latencies)
+
+    def _compared(
+        self,
+        asked: dict[str, list[Contender]],
+        latencies: dict[str, Callable[[Row], Row]],
+    ) -> list[Row]:
         mine = [must for must in self.plan.musts if must.data == self.task.data]
         rivals = sorted({must.above for must in mine if must.above})
         rows: list[Row] = []
@@ -109,51 +91,35 @@ class TaskRun:
     def _ask_alone(self, trained: ours.Trained, asked: dict[str, list[Contender]]) -> None:
         bundle = trained.bundle
         assert bundle is not None
-        if len(bundle.lead_ids) != len(self.task.full.leads):
-            return  # drafts are in no table of vectors
         data = replace(self.task.full, events=self.task.train)
         content = bundle.space.content(data.leads)
-        seconds = trained.report.seconds
-        chosen = sum(seconds.get(stage, 0.0) for stage in ("choose", "final state"))
-        found = [(BLEND, *blend_of(bundle), chosen, f"{bundle.manifest.embedding}")]
         for name, embedding, took in models_alone(data, content, self.plan.config, self.say):
-            found.append((name, embedding.members, embedding.leads, took, ""))
-        for question in self.task.questions:
-            job = self.jobs.of(question)
-            for name, members, leads, took, note in found:
-                answer = replace(ask_vectors(members, leads, job, took), note=note)
-                asked[question.name].append(Contender(name, "ours", answer))
+            self._ask_vectors(name, embedding.members, embedding.leads, took, "", asked)
+        if len(bundle.lead_ids) != len(data.leads):
+            blend = Contender(BLEND, "ours", Answer(note="drafts are in no table of vectors"))
+            for contenders in asked.values():
+                contenders.append(blend)
+            return
+        stages = trained.report.seconds
+        seconds = sum(stages.get(stage, 0.0) for stage in ("choose", "final state"))
+        made_of = f"{bundle.manifest.embedding}"
+        self._ask_vectors(BLEND, *blend_of(bundle), seconds, made_of, asked)
 
-    def _ask_variant(self, variant: Variant, asked: dict[str, list[Contender]]) -> None:
-        self.say(variant.name)
-        folder = self.task.folder
-        if variant.without_columns:
-            folder = self.plan.work / "variant"
-            data = read_dataset(self.task.folder)
-            every = np.ones(len(data.events), bool)
-            columns = variant.without_columns
-            write_part(self.task.folder, folder, data, every, without_columns=columns)
-        trained = ours.train_ungated(folder, variant.config)
+    def _ask_vectors(
+        self,
+        name: str,
+        members: F32,
+        leads: F32,
+        seconds: float,
+        note: str,
+        asked: dict[str, list[Contender]],
+    ) -> None:
         for question in self.task.questions:
-            if not question.is_costly:
-                answer = ours.ask(trained, self.task, question)
-                asked[question.name].append(Contender(variant.name, "ours", answer))
+            answer = ask_vectors(members, leads, self.jobs.of(question), seconds)
+            told = Contender(name, "ours", replace(answer, note=note))
+            asked[question.name].append(told)
 
-    def _ask_peers(self, asked: dict[str, list[Contender]]) -> None:
+    def _ask_oracle(self, asked: dict[str, list[Contender]]) -> None:
         for question in self.task.questions:
             for name, answer in self.oracles.items():
-                asked[question.name].append(Contender(name, "oracle", answer))
-        if self.plan.peers is None:
-            return
-        wanted = [
-            (question, name)
-            for question in self.task.questions
-            for name in self.task.peers.get(question.name, ())
-        ]
-        self.say(f"{len(wanted)} answers of peers: {', '.join(name for _, name in wanted)}")
-        jobs = {question.name: self.jobs.of(question) for question in self.task.questions}
-        answers = self.plan.peers.ask_all(
-            [(name, jobs[question.name]) for question, name in wanted], self.plan.work / "jobs"
-        )
-        for (question, name), answer in zip(wanted, answers, strict=True):
-            asked[question.name].append(Contender(name, "peer", answer))
+                asked[question.name].append(Contender(name, "oracle", answer(question)))

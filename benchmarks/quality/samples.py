@@ -27,10 +27,6 @@ class Mean:
 
     values: F64
 
-    def within(self, units: NDArray[np.bool_]) -> Mean:
-        """The same over some of the units (bool[n])."""
-        return Mean(self.values[units])
-
 
 @dataclass(frozen=True)
 class Statistic:
@@ -46,10 +42,6 @@ class Ratio:
 
     own: F64
     best: F64
-
-    def within(self, units: NDArray[np.bool_]) -> Ratio:
-        """The same over some of the units (bool[n])."""
-        return Ratio(self.own[units], self.best[units])
 
     @property
     def statistic(self) -> Statistic:

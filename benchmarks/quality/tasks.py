@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.quality.environment import PeerEnvironment
+from benchmarks.quality.musts import Must
 from benchmarks.quality.questions import Question
 from features.events import EventLog
+from training.config import TrainingConfig
 from training.logs import DataSet
 
 
@@ -14,8 +17,8 @@ from training.logs import DataSet
 class Task:
     """`folder` holds the training part; `full` everything but what is asked (peers read it).
 
-    `train` are the events of the training part in rows of `full`. `peers` names who is asked,
-    by question. `untouched`: the questions are about leads without any event.
+    `train` are the events of the training part in rows of `full`. `untouched`: the questions are
+    about leads without any event.
     """
 
     data: str
@@ -24,7 +27,20 @@ class Task:
     full: DataSet
     train: EventLog
     questions: tuple[Question, ...]
-    peers: dict[str, tuple[str, ...]] = field(default_factory=dict)
     untouched: bool = False
     seed: int = 0
-    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is run of each task: systems and extras; `peers` None leaves them out."""
+
+    work: Path
+    config: TrainingConfig
+    peers: PeerEnvironment | None
+    musts: tuple[Must, ...]
+    alone: bool = True
+    latency: bool = True
+    variants: bool = True
+    ablations: bool = True
+    seed: int = 1

