@@ -26,10 +26,9 @@ async def burst(gate: Gate, clock: Clock, count: int, seconds_each: float) -> li
     ended: list[str] = []
 
     async def call(number: int) -> None:
-        if gate.is_full:
+        if gate.refuses():
             ended.append("r")
             return
-        gate.arrived()
         await gate.turn(at_hand=count)
         clock.seconds += seconds_each
         ended.append(str(number))
@@ -60,8 +59,42 @@ async def test_after_a_storm_there_is_room_at_once() -> None:
     clock = Clock()
     gate = Gate(0.2, clock)
     await burst(gate, clock, 300, 0.010)
-    assert not gate.is_full
     assert await burst(gate, clock, 5, 0.010) == list("01234")
+
+
+async def test_while_calls_are_refused_the_queue_is_kept_short() -> None:
+    clock = Clock()
+    gate = Gate(0.6, clock)
+    await burst(gate, clock, 20, 0.002)  # learns how long a call takes
+    assert "r" not in await burst(gate, clock, 250, 0.002)  # a burst may wait for half a second
+    first = await burst(gate, clock, 500, 0.002)
+    again = await burst(gate, clock, 500, 0.002)
+    assert 300 <= 500 - first.count("r") <= 400
+    assert 50 <= 500 - again.count("r") <= 120
+    clock.seconds += 2.0  # nobody was refused for a while
+    assert "r" not in await burst(gate, clock, 250, 0.002)
+
+
+async def test_what_came_is_taken_in_before_the_next_is_served() -> None:
+    gate = Gate(10.0, Clock())
+    seen: list[str] = []
+
+    async def call(number: int) -> None:
+        gate.refuses()
+        seen.append("in")
+        await gate.turn(at_hand=9)
+        seen.append("served")
+
+    async def one_a_turn() -> list[asyncio.Task[None]]:
+        """As gRPC hands calls over."""
+        tasks = []
+        for number in range(60):
+            tasks.append(asyncio.create_task(call(number)))
+            await asyncio.sleep(0)
+        return tasks
+
+    await asyncio.gather(*await one_a_turn())
+    assert seen == ["in"] * 60 + ["served"] * 60
 
 
 async def test_a_few_may_wait_however_long_calls_take() -> None:

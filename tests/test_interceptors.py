@@ -175,6 +175,34 @@ async def test_more_calls_than_there_is_room_for_are_told_when_to_come_back(
     await service.recommendation.RecommendLeads(ANY_LIST, metadata=who)  # and there is room again
 
 
+async def test_refused_calls_of_any_kind_are_told_the_same_and_share_a_line(
+    tmp_path: Path,
+) -> None:
+    one_of_each = {kind: path for path, kind in sorted(method_kinds().items())}
+    assert set(one_of_each) == {"unary_unary", "unary_stream", "stream_unary"}
+    waits = pb.RecommendLeadsRequest(member=ANY_LIST.member, min_revision="0.9999999999999-0")
+    async with serving(tmp_path, "tiny", max_in_flight=1) as service:
+        first = asyncio.create_task(
+            refused(service.recommendation.RecommendLeads(waits, timeout=30.0))
+        )
+        await asyncio.sleep(0.2)  # it is inside
+        for path in [*one_of_each.values()] * 3:
+            assert await call(service, path, ()) == "OVERLOADED"
+        first.cancel()
+        await service.server.stop(0.0)
+        lines = [line for line in service.log_lines("call") if line["reason"] == "OVERLOADED"]
+        counts = dict.fromkeys(one_of_each.values(), 0)
+        for line in lines:
+            assert line["status"] == "RESOURCE_EXHAUSTED"
+            counts[line["method"]] += line["calls"]
+        assert set(counts.values()) == {3}
+        text = service.metrics.text()
+        for path in counts:
+            labels = f'method="{path}",reason="OVERLOADED",status="RESOURCE_EXHAUSTED"'
+            assert f"recsvc_calls_total{{{labels}}} 3.0" in text
+            assert f'recsvc_call_seconds_count{{method="{path}"}} 3.0' in text
+
+
 async def test_a_fault_says_nothing_but_where_it_is_logged(tmp_path: Path) -> None:
     async with serving(tmp_path, "tiny") as service:
         live = service.server.workers["default"].live

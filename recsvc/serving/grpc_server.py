@@ -55,16 +55,14 @@ ALWAYS = tuple(
 _MOST_PENDING = 1_000_000
 
 
-def build_server(
+def build_guard(
     settings: Settings,
-    service: Service,
-    health_servicer: health_pb2_grpc.HealthServicer,
     metrics: Metrics,
     log: FilteringBoundLogger,
     call_log: CallLog | None = None,
-) -> grpc.aio.Server:
-    """The server of all services; it listens nowhere yet. `call_log`: see ServiceInterceptor."""
-    guard = ServiceInterceptor(
+) -> ServiceInterceptor:
+    """What stands around every call as it is configured."""
+    return ServiceInterceptor(
         Authenticator(settings.tokens, settings.tenants),
         metrics,
         log,
@@ -72,6 +70,15 @@ def build_server(
         settings.max_queue_seconds,
         call_log,
     )
+
+
+def build_server(
+    settings: Settings,
+    service: Service,
+    health_servicer: health_pb2_grpc.HealthServicer,
+    guard: ServiceInterceptor,
+) -> grpc.aio.Server:
+    """The server of all services; it listens nowhere yet."""
     interceptors: list[Any] = [*tracing_interceptor(settings.tracing), guard]
     server = grpc.aio.server(
         interceptors=interceptors,

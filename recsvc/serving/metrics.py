@@ -53,9 +53,9 @@ class _Observed:
         self._counts = [0] * (len(bounds) + 1)
         self._total = 0.0
 
-    def observe(self, value: float) -> None:
-        self._counts[bisect_left(self._bounds, value)] += 1
-        self._total += value
+    def observe(self, value: float, count: int = 1) -> None:
+        self._counts[bisect_left(self._bounds, value)] += count
+        self._total += value * count
 
     def flush(self) -> None:
         if any(self._counts):
@@ -168,8 +168,8 @@ class Metrics:
             self._removed_counts[verdict] = counted
         counted.count += count
 
-    def call(self, method: str, status: str, reason: str, seconds: float) -> None:
-        """One call that ended."""
+    def call(self, method: str, status: str, reason: str, seconds: float, count: int = 1) -> None:
+        """One call that ended, or so many alike."""
         key = method, status, reason
         counted = self._ended.get(key)
         if counted is None:
@@ -177,8 +177,8 @@ class Metrics:
             if method not in self._call_seconds:
                 observed = _Observed(self._seconds.labels(method), _CALL_SECONDS)
                 self._call_seconds[method] = observed
-        counted.count += 1
-        self._call_seconds[method].observe(seconds)
+        counted.count += count
+        self._call_seconds[method].observe(seconds, count)
 
     def in_flight(self, count: int) -> None:
         """Calls in the process now."""

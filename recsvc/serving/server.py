@@ -20,7 +20,7 @@ from recsvc.push.config import PushConfig, read_push_config
 from recsvc.serving.arrivals import Arrivals
 from recsvc.serving.attribution import AttributionCodec
 from recsvc.serving.call_log import CallLog
-from recsvc.serving.grpc_server import ALWAYS, RANKING, build_server, listen
+from recsvc.serving.grpc_server import ALWAYS, RANKING, build_guard, build_server, listen
 from recsvc.serving.heartbeat import Heartbeat
 from recsvc.serving.keeper import Keeper, archive_folder
 from recsvc.serving.knobs import pipeline_config
@@ -58,10 +58,9 @@ class Server:
     ) -> None:
         """`call_log` takes the line of each call, `log` when it is None."""
         self._settings = settings
-        self._call_log = call_log
         self._store = store
-        self._metrics = metrics
         self._log = log
+        self._guard = build_guard(settings, metrics, log, call_log)
         worker_id = worker_id or f"{socket.gethostname()}-{os.getpid()}"
         options = WorkerOptions(
             settings.start_seconds,
@@ -134,9 +133,7 @@ class Server:
         await asyncio.gather(*(worker.start() for worker in self.workers.values()))
         for name in ALWAYS:
             await self._health.set(name, _SERVING)
-        self._grpc = build_server(
-            self._settings, self._service, self._health, self._metrics, self._log, self._call_log
-        )
+        self._grpc = build_server(self._settings, self._service, self._health, self._guard)
         port = listen(self._grpc, address, self._settings.tls)
         await self._grpc.start()
         await self._set_health()
@@ -162,9 +159,7 @@ class Server:
         for worker in self.workers.values():
             await worker.aclose()
         await self._heartbeat.stop()
-        self._metrics.flush()
-        if self._call_log is not None:
-            self._call_log.flush()
+        self._guard.end()
 
     def look_for_models(self) -> None:
         """SIGHUP: looks at the models folder now, also at what was refused before."""

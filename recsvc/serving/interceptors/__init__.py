@@ -2,7 +2,9 @@
 
 access  tokens -> tenant and role; the roles of each method, from the contract
 calls   the call at hand, as servicers see it
+gate    the queue in front of the handlers: who has to wait, who is refused
 guard   the interceptor: admission, errors, metrics, the log line
+refusals  what refusing a call costs
 """
 
 from recsvc.serving.interceptors.access import Authenticator, Caller, Role

@@ -1,11 +1,14 @@
 """The queue in front of the handlers: calls wait where they are seen, and more of them are refused.
 
-A worker answers one call after the other, and grpc.aio takes one call in for each turn of the event
-loop: under load calls would pile up inside gRPC, where nobody can refuse them, and each would wait
-for all before it. So a handler waits for its turn here while the calls that came meanwhile are
-taken in, all of them, every few turns. How long a call would wait is known then, and whoever would
-wait too long is told at once, before its message is read: the queue's delay is what counts, not its
-length (Nichols and Jacobson, Controlling Queue Delay, 2012).
+A worker answers one call after the other, and grpc.aio takes one call in for each few turns of the
+event loop: under load calls would pile up inside gRPC, where nobody can refuse them, and each would
+wait for all before it. So a handler waits for its turn here, and every few turns the calls that
+came meanwhile are taken in, all of them, before anybody else is served: what waits unseen makes a
+storm outlast its end. How long a call would wait is known then, and whoever would wait too long is
+told at once, before its message is read: the queue's delay is what counts, not its length (Nichols
+and Jacobson, Controlling Queue Delay, 2012). A burst may wait long; a queue that stays long is no
+burst and answers nobody sooner, so that only a short one is kept while calls have to be refused
+(Maurer, Fail at Scale, 2015).
 """
 
 from __future__ import annotations
@@ -15,10 +18,10 @@ import time
 from collections import deque
 from collections.abc import Callable
 
-_SLICE_SECONDS = 0.1
+_SLICE_SECONDS = 0.05
 """Calls are answered for so long between two looks at what else came."""
 
-_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.15
 """A look ends after so long, however many still come: those at hand are answered, too."""
 
 _QUIET_SECONDS = 0.001
@@ -29,6 +32,12 @@ _FEW = 16
 
 _WEIGHT = 0.2
 """Of the last slice in the mean time that a call takes."""
+
+_STORM_SECONDS = 1.0
+"""So long after a refusal the queue is kept short."""
+
+_STORM_SHARE = 1 / 6
+"""How much shorter."""
 
 
 class Gate:
@@ -42,17 +51,21 @@ class Gate:
         self._arrived = 0
         self._looked = 0.0
         self._mean_seconds = 0.0
+        self._refused = -float("inf")
         self._running: asyncio.Task[None] | None = None
 
-    @property
-    def is_full(self) -> bool:
-        """Whether another call would wait too long."""
-        count = len(self._waiting)
-        return count >= _FEW and count * self._mean_seconds > self._most_seconds
-
-    def arrived(self) -> None:
-        """gRPC handed a call over."""
+    def refuses(self) -> bool:
+        """Whether the call that was just handed over would wait too long."""
         self._arrived += 1
+        count = len(self._waiting)
+        if count < _FEW:
+            return False
+        now, wait = self._clock(), count * self._mean_seconds
+        storm = now - self._refused < _STORM_SECONDS
+        if wait <= self._most_seconds * (_STORM_SHARE if storm else 1.0):
+            return False
+        self._refused = now
+        return True
 
     async def turn(self, at_hand: int) -> None:
         """Returns when it is the call's turn; `at_hand` calls, with this one, have not ended."""

@@ -19,7 +19,6 @@ from structlog.typing import FilteringBoundLogger
 from recsvc.convert.status import internal_error, service_error, to_grpc
 from recsvc.errors import (
     DeadlineExceededError,
-    OverloadedError,
     ServiceError,
 )
 from recsvc.serving.call_log import CallLog, ShownCalls
@@ -28,6 +27,7 @@ from recsvc.serving.interceptors.access import Authenticator
 from recsvc.serving.interceptors.calls import Call, current_call, set_current_call
 from recsvc.serving.interceptors.gate import Gate
 from recsvc.serving.interceptors.messages import checked, checked_each, tolerant
+from recsvc.serving.interceptors.refusals import Refusals
 from recsvc.serving.metrics import Metrics
 
 _WRITE_SECONDS = 0.05
@@ -72,7 +72,7 @@ class ServiceInterceptor(_Base):
         self._in_flight = 0
         self._gate = Gate(max_queue_seconds)
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
-        self._refusing: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
+        self._refusals = Refusals(metrics, self._calls)
 
     async def intercept_service(
         self,
@@ -83,23 +83,22 @@ class ServiceInterceptor(_Base):
     ) -> grpc.RpcMethodHandler[Any, Any]:
         """Counts the call from its arrival; refuses it before its message has been read."""
         method = handler_call_details.method
-        if method not in self._authenticator.roles:
-            return await continuation(handler_call_details)
-        if method not in self._guarded:
+        guarded = self._guarded.get(method)
+        if guarded is None:
             handler = await continuation(handler_call_details)
-            self._guarded[method], self._refusing[method] = self._guard(handler), _refuse(handler)
+            if method not in self._authenticator.roles:
+                return handler
+            guarded = self._guarded[method] = self._guard(handler)
+        if self._gate.refuses() or self._in_flight >= self._max_in_flight:
+            self._refusals.count(method)
+            return self._refusals.handler
         set_current_call(Call(method, time.perf_counter()))
-        refused = self._in_flight >= self._max_in_flight or self._gate.is_full
-        self._gate.arrived()
         self._count(1)
         task = asyncio.current_task()
         assert task is not None, "grpc.aio handles each call in a task"
         # However the call ends, also before its handler begins: the task ends.
         task.add_done_callback(self._ended)
-        if refused:
-            self._finish(current_call(), OverloadedError.status, OverloadedError.reason)
-            return self._refusing[method]
-        return self._guarded[method]
+        return guarded
 
     def _ended(self, _: asyncio.Task[Any]) -> None:
         self._count(-1)
@@ -108,6 +107,10 @@ class ServiceInterceptor(_Base):
     def _count(self, change: int) -> None:
         self._in_flight += change
         self._metrics.in_flight(self._in_flight)
+
+    def end(self) -> None:
+        """Writes what waits to be written: the worker ends."""
+        self._refusals.tell()
 
     def _write_down(self) -> None:
         self._metrics.flush()
@@ -208,19 +211,6 @@ class ServiceInterceptor(_Base):
             "caller": call.caller.actor,
         }
         self._calls.write(fields | call.notes)
-
-
-def _refuse(handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
-    """A handler of the same kind that reads nothing, does nothing and says when to try again."""
-    refusal = to_grpc(OverloadedError("the worker has more calls than it can answer: try again"))
-
-    async def behave(request: Any, context: Context) -> Any:
-        return await context.abort(refusal.code, refusal.details, refusal.trailing_metadata)
-
-    kind = _KINDS[handler.request_streaming, handler.response_streaming]
-    made: Any = getattr(grpc, f"{kind}_rpc_method_handler")
-    refusing: grpc.RpcMethodHandler[Any, Any] = made(behave, None, handler.response_serializer)
-    return refusing
 
 
 def _check_time(context: Context) -> None:
