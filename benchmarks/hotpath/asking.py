@@ -39,8 +39,15 @@ def sample(ids: Sequence[str], count: int, seed: int) -> list[str]:
 class Asker:
     """Questions to one address, over a connection of its own. Close it."""
 
-    def __init__(self, address: str, members: Sequence[str], leads: Sequence[str]) -> None:
+    def __init__(
+        self,
+        address: str,
+        members: Sequence[str],
+        leads: Sequence[str],
+        timeout_seconds: float = _TIMEOUT_SECONDS,
+    ) -> None:
         """`members` and `leads` are ids, asked about in turn."""
+        self._timeout_seconds = timeout_seconds
         self._channel = grpc.aio.insecure_channel(address, options=channel_options(None))
         self._stub: Any = RecommendationServiceStub(self._channel)
         self._members = [member_name(m) for m in members]
@@ -53,7 +60,7 @@ class Asker:
         name = self._members[self._turn % len(self._members)]
         request = pb.RecommendLeadsRequest(member=name, page_size=COUNT)
         reply: pb.RecommendLeadsResponse = await self._stub.RecommendLeads(
-            request, timeout=_TIMEOUT_SECONDS
+            request, timeout=self._timeout_seconds
         )
         return reply
 
@@ -63,7 +70,7 @@ class Asker:
         name = self._leads[self._turn % len(self._leads)]
         request = pb.MatchMembersRequest(parent=_PARENT, lead=name, page_size=COUNT)
         reply: pb.MatchMembersResponse = await self._stub.MatchMembers(
-            request, timeout=_TIMEOUT_SECONDS
+            request, timeout=self._timeout_seconds
         )
         return reply
 
@@ -85,7 +92,7 @@ class Asker:
             parent=_PARENT, members=self._members[start : start + BATCH], page_size=COUNT
         )
         answered = 0
-        async for part in self._stub.BatchRecommendLeads(request, timeout=_TIMEOUT_SECONDS):
+        async for part in self._stub.BatchRecommendLeads(request, timeout=self._timeout_seconds):
             answered += len(part.results)
         return answered
 
@@ -94,7 +101,7 @@ class Asker:
         found = {}
         for member in member_ids:
             request = pb.RecommendLeadsRequest(member=member_name(member), page_size=COUNT)
-            reply = await self._stub.RecommendLeads(request, timeout=_TIMEOUT_SECONDS)
+            reply = await self._stub.RecommendLeads(request, timeout=self._timeout_seconds)
             found[member] = [_id(item.lead) for item in reply.leads]
         return found
 
@@ -103,7 +110,7 @@ class Asker:
         found = {}
         for lead in lead_ids:
             request = pb.MatchMembersRequest(parent=_PARENT, lead=lead_name(lead), page_size=COUNT)
-            reply = await self._stub.MatchMembers(request, timeout=_TIMEOUT_SECONDS)
+            reply = await self._stub.MatchMembers(request, timeout=self._timeout_seconds)
             found[lead] = [_id(item.member) for item in reply.members]
         return found
 

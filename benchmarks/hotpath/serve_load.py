@@ -1,4 +1,4 @@
-"""Under load: near the peak for long, far above it, and with a worker that dies."""
+"""Under load: near the peak for long, and with a worker that dies."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import asyncio
 import os
 import signal
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import numpy as np
 from benchmarks.hotpath.asking import Asker, sample
 from benchmarks.hotpath.children import service
 from benchmarks.hotpath.memory import MIB, memory_of, workers_of
-from benchmarks.hotpath.open_loop import Fate, Outcome, open_loop, outcome_of
+from benchmarks.hotpath.open_loop import Fate, Outcome, open_loop
 from benchmarks.hotpath.rounds import closed_loop
 from benchmarks.hotpath.worlds import SEED, TENANT, Step
 from benchmarks.musts import Figure
@@ -29,14 +28,10 @@ from recsvc.model.registry import ModelRegistry
 _PEAK_CALLERS = 16
 _PEAK_SECONDS = 3.0
 _SHARE = 0.8
-_OVERLOAD = (3.0, 6.0, 12.0)
-"""Times the peak; the next where nothing had to be shed, because the peak was not one."""
-
 _WRITES_PER_SECOND = 20.0
 _CALLERS_WHEN_KILLED = 8
 _CONNECTIONS = 8
 _PROBE_SECONDS = 0.02
-_GIVE_UP_SECONDS = 60.0
 
 
 class Ids:
@@ -129,56 +124,6 @@ def p99_by_part(outcomes: Sequence[Outcome], seconds: float, parts: int) -> list
         took = [o.seconds for o in outcomes if low <= o.begin < high]
         found.append(float(np.percentile(took, 99)) * 1_000 if took else float("nan"))
     return found
-
-
-async def measure_overload(models: Path, folder: Path, seconds: float, step: Step) -> list[Figure]:
-    """Three times the peak for a while, then how soon a call is answered as before."""
-    ids = Ids(models)
-    async with service(folder / "service", models) as (_, address):
-        asker = Asker(address, ids.members, ids.leads)
-        before = await closed_loop(asker.recommend, _PEAK_CALLERS, _PEAK_SECONDS)
-        calm = (await closed_loop(asker.recommend, 1, 1.0)).percentile_ms(99)
-        for times in _OVERLOAD:
-            rate = times * before.per_second
-            step(f"{seconds:.0f} s at {rate:,.0f} calls/s")
-            over, begin = asyncio.Event(), time.perf_counter()
-            storm = asyncio.create_task(open_loop(asker.recommend, rate, seconds, SEED, over))
-            await over.wait()  # whoever sends may need longer than was asked for
-            lasted = time.perf_counter() - begin
-            recovery = await _recovery(asker, 2 * calm / 1_000)
-            outcomes = await storm
-            fates = Counter(o.fate for o in outcomes)
-            if fates[Fate.SHED]:
-                break
-        await asker.close()
-    unexpected = fates[Fate.WRONG] + fates[Fate.LATE]
-    texts = sorted({o.text for o in outcomes if o.fate in (Fate.WRONG, Fate.LATE)})[:2]
-    note = (
-        f"{len(outcomes):,} calls in {lasted:.1f} s, meant to be {times:.0f} x the peak of "
-        f"{before.per_second:,.0f}/s: "
-        f"{fates[Fate.GOOD]:,} good, {fates[Fate.SHED]:,} shed, "
-        f"{fates[Fate.LATE]:,} late {'; '.join(texts)}"
-    )
-    return [
-        Figure("overload_unexpected", unexpected, "", note=note.strip()),
-        Figure(
-            "overload_recovery_seconds",
-            recovery,
-            "s",
-            note=f"until one call takes less than twice {calm:.1f} ms, the p99 of before",
-        ),
-    ]
-
-
-async def _recovery(asker: Asker, fast_seconds: float) -> float:
-    """Seconds until a call is good and fast again; infinite when it stays slow."""
-    start = time.perf_counter()
-    while (now := time.perf_counter() - start) < _GIVE_UP_SECONDS:
-        probe = await outcome_of(asker.recommend, start)
-        if probe.fate is Fate.GOOD and probe.seconds <= fast_seconds:
-            return now
-        await asyncio.sleep(_PROBE_SECONDS)
-    return float("inf")
 
 
 async def measure_kill(models: Path, folder: Path, seconds: float, step: Step) -> list[Figure]:

@@ -12,7 +12,8 @@ from benchmarks.hotpath.grown import grown_models
 from benchmarks.hotpath.instructions import can_count, measure_instructions
 from benchmarks.hotpath.outcome import Outcome
 from benchmarks.hotpath.serve_life import measure_memory, measure_start, measure_swap
-from benchmarks.hotpath.serve_load import measure_kill, measure_load, measure_overload
+from benchmarks.hotpath.serve_load import measure_kill, measure_load
+from benchmarks.hotpath.serve_overload import measure_overload
 from benchmarks.hotpath.serve_rank import RankPlan, measure_ranking
 from benchmarks.hotpath.serve_writes import measure_import, measure_read_your_writes
 from benchmarks.hotpath.stages import measure_growth, measure_stages
