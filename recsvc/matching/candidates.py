@@ -42,7 +42,7 @@ class CandidateConfig:
     block_rows: int = 1024
     block_kept: int = 128
     ranked: int = 64
-    listed: int = 32
+    listed: int = 16
 
 
 def lead_query(model: AdditiveModel, members: MemberColumns, row: int) -> F32:

@@ -51,15 +51,9 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         member_id = names.parse_name(request.member, worker.tenant, "members", "member")
         options = self._ranking.options(request, worker, "leads")
         view = await self._service.view(worker, request.min_revision, context)
-        pipeline = pipeline_of(view)
-        query = self._ranking.page_query(options, request, view)
-        with naming(member=request.member):
-            ranked = pipeline.recommend(member_id, query)
-        reply = pb.RecommendLeadsResponse()
-        self._ranking.fill_leads(reply, worker, view, member_id, ranked, query, options.full)
-        current_call().answered(member=member_id, reply=reply)
-        reply.next_page_token = self._ranking.next_token(request, view, query, ranked)
-        return reply
+        return await self._service.together.run(
+            lambda: self._recommended(request, worker, view, member_id, options)
+        )
 
     async def BatchRecommendLeads(
         self, request: pb.BatchRecommendLeadsRequest, context: Context
@@ -100,18 +94,9 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         subject = self._subject(request, worker)
         options = self._ranking.options(request, worker, "members")
         view = await self._service.view(worker, request.min_revision, context)
-        pipeline = pipeline_of(view)
-        query = self._ranking.page_query(options, request, view)
-        with naming(lead=request.lead):
-            ranked = pipeline.match(subject, query)
-        lead_id = subject if isinstance(subject, str) else ""
-        member = (lambda i: view.catalog.get(Member, i)) if options.full else None
-        reply = pb.MatchMembersResponse()
-        replies.fill_members(reply, ranked, worker.tenant, query.offset, member)
-        self._ranking.fill_decision(reply, worker, view, lead_id, query)
-        current_call().answered(lead=lead_id, reply=reply)
-        reply.next_page_token = self._ranking.next_token(request, view, query, ranked)
-        return reply
+        return await self._service.together.run(
+            lambda: self._matched(request, worker, view, subject, options)
+        )
 
     async def ScorePairs(
         self, request: pb.ScorePairsRequest, context: Context
@@ -132,6 +117,45 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
     async def Explain(self, request: pb.ExplainRequest, context: Context) -> pb.ExplainResponse:
         """See the contract."""
         return await self._explanation.explain(request, context)
+
+    def _recommended(
+        self,
+        request: pb.RecommendLeadsRequest,
+        worker: TenantWorker,
+        view: View,
+        member_id: str,
+        options: queries.ListOptions,
+    ) -> pb.RecommendLeadsResponse:
+        pipeline = pipeline_of(view)
+        query = self._ranking.page_query(options, request, view)
+        with naming(member=request.member):
+            ranked = pipeline.recommend(member_id, query)
+        reply = pb.RecommendLeadsResponse()
+        self._ranking.fill_leads(reply, worker, view, member_id, ranked, query, options.full)
+        current_call().answered(member=member_id, reply=reply)
+        reply.next_page_token = self._ranking.next_token(request, view, query, ranked)
+        return reply
+
+    def _matched(
+        self,
+        request: pb.MatchMembersRequest,
+        worker: TenantWorker,
+        view: View,
+        subject: str | Lead,
+        options: queries.ListOptions,
+    ) -> pb.MatchMembersResponse:
+        pipeline = pipeline_of(view)
+        query = self._ranking.page_query(options, request, view)
+        with naming(lead=request.lead):
+            ranked = pipeline.match(subject, query)
+        lead_id = subject if isinstance(subject, str) else ""
+        member = (lambda i: view.catalog.get(Member, i)) if options.full else None
+        reply = pb.MatchMembersResponse()
+        replies.fill_members(reply, ranked, worker.tenant, query.offset, member)
+        self._ranking.fill_decision(reply, worker, view, lead_id, query)
+        current_call().answered(lead=lead_id, reply=reply)
+        reply.next_page_token = self._ranking.next_token(request, view, query, ranked)
+        return reply
 
     def _subject(self, request: pb.MatchMembersRequest, worker: TenantWorker) -> str | Lead:
         match request.WhichOneof("subject"):

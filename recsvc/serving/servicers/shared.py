@@ -19,6 +19,7 @@ from recsvc.serving.arrivals import Arrivals
 from recsvc.serving.attribution import AttributionCodec
 from recsvc.serving.interceptors import Caller, current_call
 from recsvc.serving.paging import PageTokens
+from recsvc.serving.together import Together
 from recsvc.serving.view import View
 from recsvc.serving.worker import TenantWorker
 from recsvc.store.codec import RecordKind
@@ -43,6 +44,7 @@ class Service:
     push_config: PushConfig = field(default_factory=PushConfig)
     holidays: frozenset[date] = frozenset()
     arrivals: Mapping[str, Arrivals] = field(default_factory=dict)
+    together: Together = field(default_factory=Together)
     draining: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the worker is about to end: streams without end end then."""
 
