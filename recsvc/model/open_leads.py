@@ -1,7 +1,8 @@
 """Which base leads are open, and what each is worth by itself: the same for every member.
 
 Worked out once and kept: a request reads it, a change corrects the rows it touches. It holds for a
-span of time only, because leads grow old, are closed and are created at set times.
+span of time only, because leads grow old, are closed and are created at set times. What of a lead's
+worth time does not change is kept from span to span: a request waits for what is worked out.
 """
 
 from __future__ import annotations
@@ -12,13 +13,13 @@ import numpy as np
 from numba import njit
 
 from features.entities import LeadState
-from recsvc.model.additive import AdditiveModel, table_value
+from recsvc.model.additive import AdditiveModel, add_table_values
 from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns
 from recsvc.model.blocks import LeadBlocks
 from recsvc.model.filter_world import NOT_OPEN, OpenRecord, make_open_record
-from recsvc.model.one_sided_terms import of_lead
+from recsvc.model.one_sided_terms import log_age, month_of, of_lead
 from recsvc.model.segments import Table
-from recsvc.model.terms import FEATURE_COUNT, OF_LEAD, TermContext
+from recsvc.model.terms import FEATURE_COUNT, INDEX, OF_LEAD, TermContext
 
 CLOCK_AHEAD_US = 300_000_000
 """A platform's clock may be so far ahead of ours: what it says happened just now has happened."""
@@ -29,6 +30,9 @@ _STALE_US = 600_000_000
 _OPEN = int(LeadState.OPEN)
 _CLAIMED = int(LeadState.CLAIMED)
 _VERDICTS = 13
+_AGE = INDEX["age_log_hours"]
+_LASTING = tuple(feature for feature in OF_LEAD if feature != _AGE)
+_CHUNK = 4096
 
 
 @njit(cache=True, forceinline=True)
@@ -47,17 +51,40 @@ def lead_verdict(leads: LeadColumns, row: int, now_us: int) -> int:
     return 0
 
 
-@njit(cache=True, forceinline=True)
-def lead_worth(
-    model: AdditiveModel, context: TermContext, leads: LeadColumns, row: int, now_us: int
-) -> float:
-    """The terms of a lead that no member changes."""
+@njit(cache=True, nogil=True)
+def _lasting_worth(
+    model: AdditiveModel, context: TermContext, leads: LeadColumns, rows: I32, now_us: int
+) -> F32:
+    """The terms (float32[s] by slot) that neither a member changes nor, within a month, time."""
+    worth = np.zeros(len(rows), np.float32)
     features = np.empty(FEATURE_COUNT, np.float32)
-    of_lead(leads, row, now_us, context, features)
-    total = 0.0
-    for feature in OF_LEAD:
-        total += table_value(model, feature, features[feature])
-    return total
+    columns = np.empty((len(_LASTING), _CHUNK), np.float32)
+    for start in range(0, len(rows), _CHUNK):
+        part = rows[start : start + _CHUNK]
+        for i in range(len(part)):
+            of_lead(leads, part[i], now_us, context, features)
+            for at in range(len(_LASTING)):
+                columns[at, i] = features[_LASTING[at]]
+        # A term of all rows at once: see `_add_terms`.
+        for at in range(len(_LASTING)):
+            column, out = columns[at, : len(part)], worth[start : start + len(part)]
+            add_table_values(model, _LASTING[at], column, out)
+    return worth
+
+
+@njit(cache=True, nogil=True)
+def _worth_now(
+    model: AdditiveModel, leads: LeadColumns, rows: I32, lasting: F32, now_us: int
+) -> F32:
+    """The terms that no member changes: the lasting ones and the age's."""
+    worth = lasting.copy()
+    ages = np.empty(_CHUNK, np.float32)
+    for start in range(0, len(rows), _CHUNK):
+        part = rows[start : start + _CHUNK]
+        for i in range(len(part)):
+            ages[i] = log_age(leads.create_time_us[part[i]], now_us)
+        add_table_values(model, _AGE, ages[: len(part)], worth[start : start + len(part)])
+    return worth
 
 
 @dataclass
@@ -67,6 +94,8 @@ class LeadsAt:
     from_us: int
     until_us: int
     asked_us: int
+    month: int  # column of the topics' moments
+    lasting: F32  # [n] by slot: what the month leaves alone of `worth`
     verdict: U8  # [n] by slot
     worth: F32  # [n] by slot
     block_worth: F32  # [b] between the mean and the best of its open leads, -inf when none is
@@ -110,28 +139,29 @@ class OpenLeads:
         return state
 
     def _compute(self, now_us: int) -> LeadsAt:
-        leads, blocks = self._leads.base, self._blocks
+        leads, rows = self._leads.base, self._blocks.row
         count = max(int(leads.organization.max(initial=-1)) + 1, 0)
-        verdict, worth, open_count, removed, before, after = _judge(
-            self._model,
-            self._context,
-            leads,
-            blocks.row,
-            count,
-            now_us,
-            now_us - _STALE_US,
-            now_us + _STALE_US,
-        )
-        block_worth = sum_blocks(blocks, verdict, worth)
-        opened = np.empty(0, np.int32)
+        span = now_us - _STALE_US, now_us + _STALE_US
+        judged = _judge(leads, rows, count, now_us, *span)
+        verdict, open_in, open_count, removed, from_us, until_us = judged
+        month, lasting = self._lasting(now_us)
+        worth = _worth_now(self._model, leads, rows, lasting, now_us)
+        block_worth = sum_blocks(self._blocks, verdict, worth)
+        opened = np.empty(0, np.int64)
         if self._open_then is not None:
-            opened = blocks.row[(verdict == 0) & (self._open_then[blocks.row] == 0)]
-        open_in = np.full(len(verdict), NOT_OPEN, np.int32)
-        rows = blocks.row[verdict == 0]
-        open_in[rows] = leads.organization[rows]
+            opened = np.flatnonzero((open_in != NOT_OPEN) & (self._open_then == 0))
         record = make_open_record(open_in, open_count, removed)
-        seen = verdict, worth, block_worth, open_count, removed, opened, open_in
-        return LeadsAt(before, after, now_us, *seen, record)
+        seen = verdict, worth, block_worth, open_count, removed, opened.astype(np.int32), open_in
+        return LeadsAt(from_us, until_us, now_us, month, lasting, *seen, record)
+
+    def _lasting(self, now_us: int) -> tuple[int, F32]:
+        context = self._context
+        month = int(month_of(context.topic_moments, context.moments_from_us, now_us))
+        for state in self._states:
+            if state.month == month:
+                return month, state.lasting  # corrected with the state
+        leads, rows = self._leads.base, self._blocks.row
+        return month, _lasting_worth(self._model, context, leads, rows, now_us)
 
     def _correct(self, state: LeadsAt, row: int) -> None:
         leads, blocks = self._leads.base, self._blocks
@@ -145,7 +175,10 @@ class OpenLeads:
         state.open_in[row] = NOT_OPEN if new else organization
         if new == 0 and self._open_then is not None and not self._open_then[row]:
             state.opened = np.union1d(state.opened, [row]).astype(np.int32)
-        state.worth[slot] = lead_worth(self._model, self._context, leads, row, state.asked_us)
+        here, alone, then = slice(slot, slot + 1), blocks.row[slot : slot + 1], state.asked_us
+        lasting = _lasting_worth(self._model, self._context, leads, alone, then)
+        state.lasting[here] = lasting
+        state.worth[here] = _worth_now(self._model, leads, alone, lasting, then)
         block = int(np.searchsorted(blocks.block_start, slot, side="right")) - 1
         _sum_blocks(
             blocks.block_start, state.verdict, state.worth, state.block_worth, block, block + 1
@@ -159,26 +192,21 @@ class OpenLeads:
 
 @njit(cache=True, nogil=True)
 def _judge(
-    model: AdditiveModel,
-    context: TermContext,
-    leads: LeadColumns,
-    rows: I32,
-    organizations: int,
-    now_us: int,
-    from_us: int,
-    until_us: int,
-) -> tuple[U8, F32, I64, I64, int, int]:
-    """Verdict and worth by slot, open leads by organization, counts, and how long it holds."""
+    leads: LeadColumns, rows: I32, organizations: int, now_us: int, from_us: int, until_us: int
+) -> tuple[U8, I32, I64, I64, int, int]:
+    """Verdict by slot, organization by row (NOT_OPEN), open leads by organization, counts, and how
+    long it holds.
+    """
     verdict = np.empty(len(rows), np.uint8)
-    worth = np.empty(len(rows), np.float32)
+    open_in = np.full(len(rows), NOT_OPEN, np.int32)
     open_count = np.zeros(organizations + 1, np.int64)
     removed = np.zeros(_VERDICTS, np.int64)
     for slot in range(len(rows)):
         row = rows[slot]
         verdict[slot] = lead_verdict(leads, row, now_us)
-        worth[slot] = lead_worth(model, context, leads, row, now_us)
         removed[verdict[slot]] += 1
         if verdict[slot] == 0:
+            open_in[row] = leads.organization[row]
             open_count[leads.organization[row]] += 1
         for moment in (leads.close_time_us[row], leads.create_time_us[row]):
             change_us = moment - CLOCK_AHEAD_US
@@ -186,7 +214,7 @@ def _judge(
                 until_us = min(until_us, change_us)
             else:
                 from_us = max(from_us, change_us)
-    return verdict, worth, open_count, removed, from_us, until_us
+    return verdict, open_in, open_count, removed, from_us, until_us
 
 
 def sum_blocks(blocks: LeadBlocks, verdict: U8, worth: F32) -> F32:
