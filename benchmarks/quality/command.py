@@ -214,9 +214,14 @@ def _choice(data: Path, only: list[str], quick: bool, seed: int) -> Choice:
     wanted = [f for f in found if not only or f.name in only]
     wanted = [f for f in wanted if not quick or f.name in QUICK_SETS or f.name in only]
     unknown = set(only) - {f.name for f in found} - {NAME}
-    if not found or unknown:
-        what = ", ".join(sorted(unknown)) or "a data set"
-        raise DataError(f"{data} has no {what}; found: {', '.join(f.name for f in found)}")
+    if not found:
+        raise DataError(
+            f"{data} holds no data set: give a folder with the tables members, leads and events "
+            "(README, Your own data), or a folder of such folders"
+        )
+    if unknown:
+        here = ", ".join([*(f.name for f in found), NAME])
+        raise DataError(f"{data} has no {', '.join(sorted(unknown))}; found: {here}")
     return Choice(tuple(wanted), not only or NAME in only, tuple(only), quick, seed)
 
 

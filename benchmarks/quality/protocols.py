@@ -24,13 +24,16 @@ from benchmarks.quality.questions import Lists, Matches, Pairs, Question
 from benchmarks.quality.slices import history_slices, untouched_slice
 from benchmarks.quality.tasks import Task
 from features.entities import EventKind
+from features.errors import DataError
 from features.events import EventLog
-from training.logs import DataSet, read_dataset
+from features.vocabulary import Vocabulary
+from training.logs import read_dataset
 
 NEW_LEADS_SHARE, NEW_PAIRS_SHARE, LATER_SHARE = 0.15, 0.10, 0.10
 PLANNED_LEADS = 200
 """So many leads are planned together, so that lists of MOST_LISTED members are long enough."""
 MOST_LISTED = 1_000
+TAKEN = (EventKind.CLAIMED, EventKind.SUPPORTED, EventKind.COMMENTED)
 Mask = NDArray[np.bool_]
 
 
@@ -44,7 +47,7 @@ class Protocols:
 
     def tasks(self) -> Iterator[Task]:
         """Task after task; each writes its training part when it is reached."""
-        data, events = self._data, self._data.events
+        events = self._data.events
         kinds = {EventKind(k) for k in np.unique(events.kind).tolist()}
         if (self._folder / names.COLD_TRUTH).exists():
             yield self._cold()
@@ -55,14 +58,19 @@ class Protocols:
         elif kinds == {EventKind.AUTHORED}:
             yield self._authors()
         elif EventKind.CLAIMED in kinds and not (self._folder / names.COLD_TRUTH).exists():
-            yield self._later(data)
+            yield self._later()
+        elif not (self._folder / names.COLD_TRUTH).exists():
+            told = ", ".join(sorted(kind.name for kind in kinds))
+            raise DataError(
+                f"{self._folder}: the events are {told}: nobody took anything (CLAIMED), and they "
+                "are not of authors alone (AUTHORED); there is nothing to ask"
+            )
 
     def _cold(self) -> Task:
-        cold = self._ids(names.COLD_LEADS)
-        candidates = self._data.lead_ids.rows(cold, "error")
+        candidates = self._rows(names.COLD_LEADS, "lead_id", self._data.lead_ids)
         truth = self._pairs(names.COLD_TRUTH)
         kept = ~np.isin(self._data.events.lead, candidates)
-        asked, wanted = _asked(truth)
+        asked, wanted = self._asked(truth)
         question = Lists(
             "RecommendLeads",
             asked,
@@ -80,16 +88,21 @@ class Protocols:
         kept = np.ones(len(self._data.events), bool)
         return self._new_to_member("truth", kept, self._pairs(names.TRUTH))
 
-    def _later(self, data: DataSet) -> Task:
-        later = self._held(LATER_SHARE)
-        rows = data.events.member[later], data.events.lead[later]
-        shape = (len(data.members), len(data.leads))
-        truth = sparse.csr_matrix((np.ones(int(later.sum()), np.float32), rows), shape=shape)
-        return self._new_to_member("later", ~later, truth)
+    def _later(self) -> Task:
+        """What members took in the part that is cut off and had not taken before."""
+        held = self._held(LATER_SHARE)
+        shape = (len(self._data.members), len(self._data.leads))
+        chosen = self._data.events.select(held).of_kind(*TAKEN)
+        truth = _taken(chosen, shape)
+        truth.data[:] = 1.0
+        known = _taken(self._data.events.select(~held), shape)
+        truth = (truth - truth.multiply(known > 0)).tocsr()
+        truth.eliminate_zeros()
+        return self._new_to_member("later", ~held, truth)
 
     def _new_to_member(self, split: str, kept: Mask, truth: sparse.csr_matrix) -> Task:
         train = self._data.events.select(kept)
-        asked, wanted = _asked(truth)
+        asked, wanted = self._asked(truth)
         question = Lists(
             "RecommendLeads",
             asked,
@@ -106,13 +119,15 @@ class Protocols:
         if self._data.events.has_times:
             yield self._pair_task("later", self._held(LATER_SHARE), untouched=False)
             return
-        by_lead = id_hashes(self._data.lead_ids.ids, self._seed) < NEW_LEADS_SHARE
+        by_lead = np.append(id_hashes(self._data.lead_ids.ids, self._seed) < NEW_LEADS_SHARE, False)
         yield self._pair_task("new leads", by_lead[self._data.events.lead], untouched=True)
         yield self._pair_task("new pairs", self._held(NEW_PAIRS_SHARE), untouched=False)
 
     def _pair_task(self, split: str, held: Mask, *, untouched: bool) -> Task:
         events = self._data.events
         member, lead, label = labelled_pairs(events.select(held))
+        if not len(lead):
+            raise DataError(f"{self._folder}: nothing was pushed or shown in the part kept back")
         train = events.select(~held)
         slices = history_slices(train, member) | untouched_slice(train, lead)
         when = _last_us(events)
@@ -143,6 +158,8 @@ class Protocols:
         first = order[np.append(True, np.diff(member[order]) != 0)]
         many = np.bincount(member, minlength=len(self._data.members)) >= 2
         chosen = first[many[member[first]]]
+        if not len(chosen):
+            raise DataError(f"{self._folder}: nobody wrote two leads: none can be held out")
         rows, once = np.unique(lead[chosen], return_index=True)
         authors = member[chosen][once]
         held = np.isin(lead, rows)
@@ -186,17 +203,28 @@ class Protocols:
             self._folder.name, split, target, self._data, train, questions, untouched, self._seed
         )
 
-    def _ids(self, name: str) -> list[str]:
-        return pl.read_csv(self._folder / name, infer_schema=False)["lead_id"].to_list()
+    def _asked(self, truth: sparse.csr_matrix) -> tuple[NDArray[np.int32], sparse.csr_matrix]:
+        """The members with something to find, and their rows of the truth."""
+        truth.sum_duplicates()
+        asked = np.flatnonzero(np.diff(truth.indptr)).astype(np.int32)
+        if not len(asked):
+            raise DataError(f"{self._folder}: no member has anything to find in the part kept back")
+        return asked, truth[asked].tocsr()
+
+    def _rows(self, name: str, column: str, ids: Vocabulary) -> NDArray[np.int32]:
+        """The rows of the ids in a column of a split file."""
+        path = self._folder / name
+        try:
+            told = pl.read_csv(path, infer_schema=False)[column].to_list()
+            return ids.rows(told, "error")
+        except (pl.exceptions.PolarsError, OSError, KeyError, DataError) as error:
+            raise DataError(f"{path}: {error}") from error
 
     def _pairs(self, name: str) -> sparse.csr_matrix:
-        table = pl.read_csv(self._folder / name, infer_schema=False)
-        rows = (
-            self._data.member_ids.rows(table["member_id"].to_list(), "error"),
-            self._data.lead_ids.rows(table["lead_id"].to_list(), "error"),
-        )
+        member = self._rows(name, "member_id", self._data.member_ids)
+        lead = self._rows(name, "lead_id", self._data.lead_ids)
         shape = (len(self._data.members), len(self._data.leads))
-        return sparse.csr_matrix((np.ones(len(table), np.float32), rows), shape=shape)
+        return sparse.csr_matrix((np.ones(len(lead), np.float32), (member, lead)), shape=shape)
 
 
 def labelled_pairs(
@@ -209,13 +237,6 @@ def labelled_pairs(
     taken = claims.member.astype(np.int64) << 32 | claims.lead
     label = np.isin(keys, taken).astype(np.float32)
     return (keys >> 32).astype(np.int32), (keys & 0xFFFFFFFF).astype(np.int32), label
-
-
-def _asked(truth: sparse.csr_matrix) -> tuple[NDArray[np.int32], sparse.csr_matrix]:
-    """The members with something to find, and their rows of the truth."""
-    truth.sum_duplicates()
-    asked = np.flatnonzero(np.diff(truth.indptr)).astype(np.int32)
-    return asked, truth[asked].tocsr()
 
 
 def _taken(events: EventLog, shape: tuple[int, int]) -> sparse.csr_matrix:

@@ -9,6 +9,7 @@ import polars as pl
 
 from benchmarks.quality import names
 from benchmarks.quality.rows import SERVED, Row
+from features.errors import DataError
 from features.topic_learning import cross_validate_topics
 
 FOLDS = 5
@@ -19,7 +20,7 @@ def topic_rows(folder: Path, seed: int, most: int | None = None) -> list[Row]:
 
     `most`: at most so many texts, drawn by the seed.
     """
-    table = pl.read_csv(folder / names.LABELLED)
+    table = _labelled(folder / names.LABELLED)
     if most is not None and most < len(table):
         table = table.sample(most, seed=seed)
     # The file comes segmented by somebody else: the product cuts text itself.
@@ -40,3 +41,15 @@ def topic_rows(folder: Path, seed: int, most: int | None = None) -> list[Row]:
         )
         for measure, figure in told.items()
     ]  # fmt: skip
+
+
+def _labelled(path: Path) -> pl.DataFrame:
+    """The table; raises DataError when its columns are missing or a label is too rare for folds."""
+    try:
+        table = pl.read_csv(path).select("segmented_text", "label").drop_nulls()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise DataError(f"{path}: {error}") from error
+    rarest = table["label"].value_counts()["count"].min() if len(table) else 0
+    if not isinstance(rarest, int) or rarest < FOLDS or table["label"].n_unique() < 2:
+        raise DataError(f"{path}: {FOLDS} folds need two labels with {FOLDS} texts each")
+    return table
