@@ -24,7 +24,7 @@ from benchmarks.quality.peers.content import TfidfNearest, TfidfProfile
 from benchmarks.quality.peers.job import Job, Reply, load_job, load_reply, save
 from benchmarks.quality.peers.places import NearestAndPopular
 from benchmarks.quality.peers.rates import AnswerRate
-from benchmarks.quality.plans import best_of_members, capped_plan
+from benchmarks.quality.plans import best_of_members, capped_plan, share_bounds
 from benchmarks.quality.protocols import Protocols
 from benchmarks.quality.questions import Answer, Lists, Matches, Pairs
 from benchmarks.quality.rows import SERVED, Row
@@ -152,6 +152,12 @@ def test_a_plan_keeps_the_cap() -> None:
     assert (short >= 0).sum() == 10  # two members with room for five each
     kept = best_of_members(np.array([1, 1, 2, 1]), np.array([0.1, 0.9, 0.0, 0.5]), 2)
     assert kept.tolist() == [False, True, True, True]
+
+
+def test_what_the_top_can_get_lies_between_even_and_the_cap() -> None:
+    assert share_bounds(300, 40, 5) == pytest.approx((3 / 40, 15 / 40))
+    assert share_bounds(100, 3, 5) == pytest.approx((1 / 3, 1.0))
+    assert share_bounds(100, 5_000, 5) == pytest.approx((0.01, 0.01))
 
 
 def test_a_plan_is_measured_by_where_it_falls_and_what_comes_of_it() -> None:

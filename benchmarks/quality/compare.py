@@ -6,13 +6,14 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from benchmarks.quality.questions import Answer, Question
+from benchmarks.quality.questions import Answer, Matches, Question
 from benchmarks.quality.rows import SERVED, Kind, Row
 from benchmarks.quality.samples import Sample, count, difference, interval, value
 from benchmarks.quality.slices import parts_of
 from benchmarks.quality.tasks import Task
 
-MEASURES_WITHOUT_PEER = ("ece", "brier skill", "pushes to top")
+TOP = "pushes to top"
+MEASURES_WITHOUT_PEER = ("ece", "brier skill", TOP)
 """No peer gives calibrated probabilities, and where pushes fall is shown, not won."""
 MEASURES_IN_SLICES = ("recall", "ndcg", "auc", "mrr", "oracle share@")
 PAID = "the gain is paid for here"
@@ -53,7 +54,10 @@ def compare(
             rows.append(Row(**common, measure="none", value=float("nan"), note=one.answer.note))
             continue
         for measure, sample in measured[one.system].items():
-            rows.append(_row(common, measure, sample, best.get(measure), measured, one, seed))
+            row = _row(common, measure, sample, best.get(measure), measured, one, seed)
+            if isinstance(question, Matches) and measure.startswith(TOP):
+                row = replace(row, note=question.bounds_note)
+            rows.append(row)
         if one.kind == "served":
             answers = {each.system: each.answer for each in contenders}
             rows += _slices(question, one, answers, best, rows, seed)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from training.metrics import share_of_top
+
 Ints = NDArray[np.int32]
 
 
@@ -26,6 +28,20 @@ def capped_plan(rows: Ints, member_count: int, pushes: int, member_cap: int) -> 
                     plan[lead, turn] = member
                     break
     return plan
+
+
+def share_bounds(member_count: int, push_count: int, member_cap: int) -> tuple[float, float]:
+    """The shares that the top 1 % get of so many pushes: spread evenly, and as far as the cap goes.
+
+    With few pushes the second is no more than the cap at work: it tells plans apart no longer.
+    """
+    push_count = min(push_count, member_count * member_cap)
+    even = np.full(member_count, push_count // member_count)
+    even[: push_count % member_count] += 1
+    most = np.zeros(member_count, np.int64)
+    most[: push_count // member_cap] = member_cap
+    most[push_count // member_cap : push_count // member_cap + 1] += push_count % member_cap
+    return share_of_top(even), share_of_top(most)
 
 
 def best_of_members(member: Ints, scores: NDArray[np.floating], cap: int) -> NDArray[np.bool_]:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from benchmarks.quality.pair_measures import measure_pairs
-from benchmarks.quality.plans import capped_plan
+from benchmarks.quality.plans import capped_plan, share_bounds
 from benchmarks.quality.samples import F64, Mean, Ratio, Sample
 from features.entities import Lead
 from training.metrics import list_hits, ndcg_at, recall_at, reciprocal_rank, share_of_top
@@ -168,6 +168,14 @@ class Matches:
             claims, known = _sums(logged == 2, plan), _sums(logged > 0, plan)
             found[f"claims a logged push, {suffix}"] = Ratio(claims, known)
         return found
+
+    @property
+    def bounds_note(self) -> str:
+        """What the share of the top 1 % can be."""
+        even, most = share_bounds(
+            self.member_count, len(self.lead_rows) * self.pushes, self.member_cap
+        )
+        return f"spread evenly {even:.3f}, as far as the cap goes {most:.3f}"
 
     def _plan(self, rows: Ints) -> Ints:
         return capped_plan(rows, self.member_count, self.pushes, self.member_cap)
