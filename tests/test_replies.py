@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,28 +13,76 @@ from features.entities import Lead, Member
 from recsvc.convert import names, replies
 from recsvc.convert.leads import lead_to_proto
 from recsvc.convert.members import member_to_proto
+from recsvc.matching.page import Page
 from recsvc.matching.queries import Item, RankedList, Reason, ServingMode, Term
+from recsvc.matching.reason_facts import GROUPS, MOST_REASONS
+from recsvc.matching.told import Told
 from recsvc.model.verdicts import Verdict
 from recsvc.v1 import recommendation_pb2 as pb
 
-GROUPS = [name.removeprefix("REASON_CODE_") for name, _ in pb.ReasonCode.items()]
 numbers = st.floats(allow_nan=False)
-reasons = st.builds(Reason, st.sampled_from(GROUPS), numbers, st.text(max_size=20))
+reasons = st.builds(Reason, st.sampled_from(GROUPS), numbers, st.text(max_size=200))
 terms = st.builds(Term, st.sampled_from(GROUPS), st.text(max_size=9), numbers, numbers)
 items = st.builds(
     Item,
-    st.text("ab1-._~:@", min_size=1, max_size=9),
+    st.text("ab1-._~:@委", min_size=1, max_size=90),
     st.integers(0, 9),
     numbers,
     st.none() | numbers,
     st.lists(reasons, max_size=3).map(tuple),
     st.none() | numbers,
-    st.just(0.0) | numbers.filter(lambda x: math.copysign(1.0, x) > 0),
+    st.just(0.0) | st.floats(width=32, allow_nan=False, max_value=-0.125),
     st.lists(terms, max_size=2).map(tuple),
 )
+
+
+class Said:
+    """Facts are numbered; each says what it was made from."""
+
+    def __init__(self) -> None:
+        self.encoded: dict[bytes, bytes] = {}
+        self._texts: list[str] = []
+
+    def fact(self, text: str) -> tuple[int, int]:
+        """The two numbers of a fact that says so."""
+        self._texts.append(text)
+        return len(self._texts) - 1, 7
+
+    def text(self, fact: int, a: int, b: int) -> str:
+        """What a fact says."""
+        assert (fact, b) == (1, 7)
+        return self._texts[a]
+
+
+class Columns(list[Item]):
+    """Items that somebody has, with the columns of a page that would show them."""
+
+    def __init__(self, made: list[Item]) -> None:
+        super().__init__(made)
+        self.ids = [item.id for item in made]
+        self.texts = Said()
+        self.adjustments = np.array([i.diversity_adjustment for i in made], np.float32)
+        self.told = told_empty(len(made))
+        for i, item in enumerate(made):
+            self.told.counts[i] = len(item.reasons)
+            likely, km = item.claim_probability, item.distance_km
+            unknown = [math.nan if x is None else x for x in (item.score, likely, km)]
+            self.told.numbers[i] = unknown
+            for k, reason in enumerate(item.reasons):
+                fact = GROUPS.index(reason.group), 1, *self.texts.fact(reason.text)
+                self.told.fact[i, k], self.told.weight[i, k] = fact, reason.weight
+
+
+def told_empty(count: int) -> Told:
+    """Nothing said of so many pairs."""
+    fact = np.zeros((count, MOST_REASONS, 4), np.int32)
+    weight = np.zeros((count, MOST_REASONS))
+    return Told(np.zeros(count, np.int32), fact, weight, np.full((count, 3), math.nan))
+
+
 lists = st.builds(
     RankedList,
-    st.lists(items, max_size=4).map(tuple),
+    st.lists(items, max_size=4).map(Columns),
     st.booleans(),
     st.sampled_from(ServingMode),
     numbers,
@@ -105,7 +154,7 @@ def test_lists_of_members(ranked: RankedList, offset: int) -> None:
 
 def test_without_the_full_view_nobody_is_looked_up() -> None:
     item = Item("l1", 0, 1.0, None, (), None)
-    ranked = RankedList((item,), False, ServingMode.PERSONALIZED, 0.0, 1, {})
+    ranked = RankedList(cast(Page, Columns([item])), False, ServingMode.PERSONALIZED, 0.0, 1, {})
     reply = pb.RecommendLeadsResponse()
     replies.fill_leads(reply, ranked, "t", 0, None, {"l1": 3})
     (found,) = reply.leads

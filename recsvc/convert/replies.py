@@ -7,8 +7,9 @@ from collections.abc import Callable, Iterable, Mapping
 from features.entities import Lead, Member
 from recsvc.convert import names
 from recsvc.convert.leads import lead_to_proto
+from recsvc.convert.list_bytes import item_bytes
 from recsvc.convert.members import member_to_proto
-from recsvc.matching.queries import Item, PairScores, RankedList, Reason, ServingMode, Term
+from recsvc.matching.queries import PairScores, RankedList, Reason, ServingMode, Term
 from recsvc.model.verdicts import Verdict
 from recsvc.v1 import recommendation_pb2 as pb
 
@@ -50,10 +51,6 @@ def terms_to_proto(terms: Iterable[Term]) -> list[pb.ScoreTerm]:
     ]
 
 
-# Ranked lists are filled in place, field by field. A message given to a constructor is written to
-# bytes and read again at every level (upb copies in no other way): three times the time.
-
-
 def fill_leads(
     reply: pb.RecommendLeadsResponse,
     ranked: RankedList,
@@ -66,13 +63,12 @@ def fill_leads(
 
     `holders` says how many members hold a lead, none where it does not name it.
     """
-    add, prefix = reply.leads.add, names.name_prefix(tenant, "leads")
-    for place, item in enumerate(ranked.items, offset):
-        message = add()
-        message.lead = prefix + item.id
-        _fill_item(message, item, place)
-        if lead is not None and (resource := lead(item.id)) is not None:
-            message.resource.CopyFrom(lead_to_proto(resource, tenant, holders.get(item.id, 0)))
+    reply.MergeFromString(item_bytes(ranked.items, names.name_prefix(tenant, "leads"), offset))
+    if lead is not None:
+        for message, item in zip(reply.leads, ranked.items, strict=True):
+            message.terms.extend(terms_to_proto(item.terms))
+            if (resource := lead(item.id)) is not None:
+                message.resource.CopyFrom(lead_to_proto(resource, tenant, holders.get(item.id, 0)))
     _fill_counts(reply, ranked)
 
 
@@ -84,33 +80,13 @@ def fill_members(
     member: Callable[[str], Member | None] | None,
 ) -> None:
     """The items of a page that begins at `offset`; `member` looks up the resource (FULL view)."""
-    add, prefix = reply.members.add, names.name_prefix(tenant, "members")
-    for place, item in enumerate(ranked.items, offset):
-        message = add()
-        message.member = prefix + item.id
-        _fill_item(message, item, place)
-        if member is not None and (resource := member(item.id)) is not None:
-            message.resource.CopyFrom(member_to_proto(resource, tenant))
+    reply.MergeFromString(item_bytes(ranked.items, names.name_prefix(tenant, "members"), offset))
+    if member is not None:
+        for message, item in zip(reply.members, ranked.items, strict=True):
+            message.terms.extend(terms_to_proto(item.terms))
+            if (resource := member(item.id)) is not None:
+                message.resource.CopyFrom(member_to_proto(resource, tenant))
     _fill_counts(reply, ranked)
-
-
-def _fill_item(message: pb.RecommendedLead | pb.MatchedMember, item: Item, place: int) -> None:
-    message.position = place
-    message.score = item.score
-    if item.claim_probability is not None:
-        message.claim_probability = item.claim_probability
-    if item.distance_km is not None:
-        message.distance_km = item.distance_km
-    if item.diversity_adjustment:
-        message.diversity_adjustment = item.diversity_adjustment
-    add = message.reasons.add
-    for reason in item.reasons:
-        told = add()
-        told.code = _CODES[reason.group]
-        told.weight = reason.weight
-        told.text = reason.text
-    if item.terms:
-        message.terms.extend(terms_to_proto(item.terms))
 
 
 def _fill_counts(reply: ListReply, ranked: RankedList) -> None:

@@ -6,21 +6,20 @@ to the score. A reason's text only states facts that the pair's features show.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.extract import FeatureSpace
 from recsvc.matching.queries import Reason, Term
-from recsvc.matching.reason_facts import F64, GROUPS, Fact, tell
+from recsvc.matching.reason_facts import F64, GROUPS, tell
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.scored_pair import Pair, place_kinds
 from recsvc.model.arrays import F32, I32
 from recsvc.model.terms import FEATURES
 from recsvc.model.verdicts import Verdict
 
-_NEAR_PLACE = int(Fact.NEAR_PLACE)
 SAME_FOR_MEMBER = frozenset({"WILLINGNESS"})
 """Groups whose terms are the same for all leads of one member's list: no reason for this lead."""
 SAME_FOR_LEAD = frozenset({"FRESHNESS", "URGENCY", "APPEAL"})
@@ -72,10 +71,10 @@ def reasons_of(
         pair.terms[None],
         np.zeros(1, np.int64),
         space.regions.middles,
+        place_kinds(pair.member)[None],
         silent_groups(but),
     )
-    kinds = place_kinds(pair.member)
-    return next(in_words(*told, ReasonTexts(space, pair.you), [0], lambda _: kinds))
+    return next(in_words(*told, ReasonTexts(space, pair.you)))
 
 
 def silent_groups(but: frozenset[str]) -> NDArray[np.bool_]:
@@ -88,22 +87,12 @@ def in_words(
     fact: I32,
     weight: F64,
     texts: ReasonTexts,
-    positions: list[int],
-    kinds_of: Callable[[int], Sequence[str]],
 ) -> Iterator[tuple[Reason, ...]]:
-    """The reasons of each pair, as `tell` found them.
-
-    `kinds_of` a pair's position tells the kinds of its member's places.
-    """
-    say, groups = texts.text, GROUPS
+    """The reasons of each pair, as `tell` found them."""
     numbers = counts.tolist(), fact.tolist(), weight.tolist()
-    for at, count, facts, weights in zip(positions, *numbers, strict=True):
+    for count, facts, weights in zip(*numbers, strict=True):
         yield tuple(
-            Reason(
-                groups[group],
-                total,
-                say(kind, a, b, kinds_of(at) if kind == _NEAR_PLACE else ()),
-            )
+            Reason(GROUPS[group], total, texts.text(kind, a, b))
             for (group, kind, a, b), total in zip(facts[:count], weights, strict=False)
         )
 

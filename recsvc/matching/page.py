@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 
@@ -29,8 +30,7 @@ _FEW = 256
 class Found:
     """What retrieval and ranking found: candidate rows of `table` and how each scored.
 
-    `tell(positions)` gives the reasons of the candidates at positions (int64[k]), `place_kinds(at)`
-    the kinds of the places of the member of the pair at a position.
+    `tell(positions)` gives the reasons of the candidates at positions (int64[k]).
     """
 
     rows: I64
@@ -39,8 +39,7 @@ class Found:
     masked: Masked | Filtered | MembersFiltered
     mode: ServingMode
     unknown: int
-    tell: Callable[[I64], Iterator[tuple[I64, Told]]]
-    place_kinds: Callable[[int], Sequence[str]]
+    tell: Callable[[I64], Told]
 
 
 def pool_size(query: ListQuery) -> int:
@@ -64,36 +63,70 @@ def order_items(found: Found, query: ListQuery) -> Slate:
     return Slate(order, adjustments)
 
 
-def explained_items(
-    texts: ReasonTexts, found: Found, query: ListQuery, slate: Slate
-) -> tuple[Item, ...]:
-    """The items of the query's page."""
-    part = slice(query.offset, query.offset + query.count)
-    page = slate.order[part]
-    positions, rows = page.tolist(), found.rows[page].tolist()
-    taken, identifier = slate.adjustments[part].tolist(), found.table.identifier
-    items: dict[int, Item] = {}
-    for places, told in found.tell(page):
-        spots, numbers = places.tolist(), told.numbers.tolist()
-        at = positions if len(spots) == len(positions) else [positions[spot] for spot in spots]
-        reasons = in_words(*told[:3], texts, at, found.place_kinds)
-        for spot, (score, likely, km), said in zip(spots, numbers, reasons, strict=True):
-            row = rows[spot]
-            items[spot] = Item(
-                identifier(row),
-                row,
+class Page(Sequence[Item]):
+    """The items of one page, as columns: a caller who writes them down needs no objects.
+
+    Whoever looks at one gets an `Item`; all are made then.
+    """
+
+    __slots__ = ("_found", "_items", "_order", "_with_terms", "adjustments", "ids", "texts", "told")
+
+    def __init__(
+        self, texts: ReasonTexts, found: Found, order: I64, adjustments: F32, *, with_terms: bool
+    ) -> None:
+        """`order` are the page's positions among the candidates (int64[n])."""
+        self._found = found
+        self._order = order
+        self._with_terms = with_terms
+        self._items: tuple[Item, ...] | None = None
+        self.texts = texts
+        self.ids = [found.table.identifier(row) for row in found.rows[order].tolist()]
+        self.told = found.tell(order)
+        self.adjustments = adjustments
+        """What diversity took off each score (float32[n])."""
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @overload
+    def __getitem__(self, at: int) -> Item: ...
+    @overload
+    def __getitem__(self, at: slice) -> tuple[Item, ...]: ...
+    def __getitem__(self, at: int | slice) -> Item | tuple[Item, ...]:
+        if self._items is None:
+            self._items = tuple(self._made())
+        return self._items[at]
+
+    def __iter__(self) -> Iterator[Item]:
+        return iter(self[:])
+
+    def _made(self) -> Iterator[Item]:
+        order, told = self._order.tolist(), self.told
+        rows, adjustments = self._found.rows[self._order].tolist(), self.adjustments.tolist()
+        reasons = in_words(*told[:3], self.texts)
+        for i, (score, likely, km) in enumerate(told.numbers.tolist()):
+            yield Item(
+                self.ids[i],
+                rows[i],
                 score,
                 None if likely != likely else likely,
-                said,
+                next(reasons),
                 None if km != km else km,
-                taken[spot],
-                _terms(found, positions[spot]) if query.with_terms else (),
+                adjustments[i],
+                self._terms(order[i]) if self._with_terms else (),
             )
-    return tuple(items[spot] for spot in range(len(rows)))
+
+    def _terms(self, at: int) -> tuple[Term, ...]:
+        scored = self._found.scored
+        return terms_of(scored.features[at], scored.terms[at])
 
 
-def _terms(found: Found, at: int) -> tuple[Term, ...]:
-    return terms_of(found.scored.features[at], found.scored.terms[at])
+def explained_page(texts: ReasonTexts, found: Found, query: ListQuery, slate: Slate) -> Page:
+    """The query's page."""
+    part = slice(query.offset, query.offset + query.count)
+    return Page(
+        texts, found, slate.order[part], slate.adjustments[part], with_terms=query.with_terms
+    )
 
 
 def top(scores: F32, count: int) -> I64:

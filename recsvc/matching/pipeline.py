@@ -19,7 +19,7 @@ from recsvc.matching.listed_members import MemberConfig, listed_members, member_
 from recsvc.matching.masks import Masked, mask_members
 from recsvc.matching.member_filter import MembersFiltered, filter_members
 from recsvc.matching.modes import lead_mode, member_mode
-from recsvc.matching.page import Found, explained_items, order_items, pool_size
+from recsvc.matching.page import Found, explained_page, order_items, pool_size
 from recsvc.matching.pairs import explain_pair, score_given
 from recsvc.matching.queries import (
     ANYTHING,
@@ -104,14 +104,12 @@ class Pipeline:
             columns, local = snapshot.members.locate(row)
             scored = score_leads(snapshot, columns, local, rows, when)
 
-        def tell_all(page: I64) -> Iterator[tuple[I64, Told]]:
-            return told_leads(snapshot, columns, local, rows, scored, page, _OF_MEMBER)
-
-        def kinds_of(_: int) -> tuple[str, ...]:
-            return self._kinds.of(row)
+        def tell(page: I64) -> Told:
+            kinds = self._kinds.of(row)[None]
+            return told_leads(snapshot, columns, local, rows, scored, page, kinds, _OF_MEMBER)
 
         mode = member_mode(columns, local)
-        found = Found(rows, scored, snapshot.leads, masked, mode, unknown, tell_all, kinds_of)
+        found = Found(rows, scored, snapshot.leads, masked, mode, unknown, tell)
         return self._finish(found, query, self._to_member)
 
     def recommend_many(
@@ -148,14 +146,12 @@ class Pipeline:
         with self._stage("rank"):
             scored = score_members(snapshot, rows, leads, local, when)
 
-        def tell_all(page: I64) -> Iterator[tuple[I64, Told]]:
-            return told_members(snapshot, leads, local, rows, scored, page, _OF_LEAD)
-
-        def kinds_of(at: int) -> tuple[str, ...]:
-            return self._kinds.of(int(rows[at]))
+        def tell(page: I64) -> Told:
+            kinds = self._kinds.of_all(rows[page])
+            return told_members(snapshot, leads, local, rows, scored, page, kinds, _OF_LEAD)
 
         mode = lead_mode(leads, local)
-        found = Found(rows, scored, snapshot.members, masked, mode, unknown, tell_all, kinds_of)
+        found = Found(rows, scored, snapshot.members, masked, mode, unknown, tell)
         return self._finish(found, query, self._of_member)
 
     def score_pairs(
@@ -196,7 +192,7 @@ class Pipeline:
         with self._stage("diversify"):
             slate = order_items(found, query)
         with self._stage("explain"):
-            items = explained_items(texts, found, query, slate)
+            items = explained_page(texts, found, query, slate)
         return RankedList(
             items=items,
             more=len(slate.order) > query.offset + query.count,

@@ -7,10 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 
 from recsvc.model.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from recsvc.matching.page import Page
 
 
 class ServingMode(Enum):
@@ -85,7 +89,7 @@ class Item(Struct, frozen=True, gc=False):
 class RankedList:
     """The answer to a ListQuery. `removed` counts rows by the filter that took them."""
 
-    items: tuple[Item, ...]
+    items: Page
     more: bool
     mode: ServingMode
     baseline: float

@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from features.regions import Middles
-from recsvc.model.arrays import F32, I32, I64, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, I8, I32, I64, LeadColumns, MemberColumns
 from recsvc.model.pair_places import nearest_place
 from recsvc.model.terms import FEATURES, INDEX
 
@@ -43,7 +43,7 @@ class Fact(IntEnum):
     ALIKE_MET_TEXT = 7
     ALIKE_MET = 8
     OTHERS = 9
-    NEAR_PLACE = 10  # which place of the member's, tenths of a kilometre
+    NEAR_PLACE = 10  # kind of the member's place, tenths of a kilometre
     SAME_REGION = 11  # levels shared, 1 to 4
     NEAR_ACTIVITY = 12  # 0, tenths of a kilometre
     OWN_ORGANIZATION = 13
@@ -87,6 +87,7 @@ def tell(
     terms: F32,
     at: I64,
     middles: Middles,
+    kinds: I8,
     silent: Mask,
 ) -> tuple[I32, I32, F64]:
     """The reasons of k pairs of local rows, at most three of each, strongest first.
@@ -95,6 +96,7 @@ def tell(
     sums of their groups' terms (float64[k, 3]). Features and terms of the pairs stand in the rows
     `at` (int64[k]) of float32[n, F]. Groups that raised the score come first; when none did, the
     one that lowered it least; a `silent` one (bool[groups]) only when nothing else can be said.
+    `kinds` are those of the members' places: int8[k, 4], or [1, 4] when all pairs are one member's.
     """
     n = len(member_rows)
     count = np.zeros(n, np.int32)
@@ -104,6 +106,7 @@ def tell(
     for i in range(n):
         m, j, row = member_rows[i], lead_rows[i], at[i]
         x, own_terms = features[row], terms[row]
+        places = kinds[min(i, len(kinds) - 1)]
         sums[:], tried[:] = 0.0, False
         for f in range(terms.shape[1]):
             sums[_GROUP_OF[f]] += own_terms[f]
@@ -112,7 +115,7 @@ def tell(
             if count[i] and (sums[group] <= 0.0 or count[i] == MOST_REASONS or silent[group]):
                 break
             tried[group] = True
-            _fact(members, m, leads, j, x, own_terms, middles, group, one)
+            _fact(members, m, leads, j, x, own_terms, middles, places, group, one)
             if one[0] != _NOTHING:
                 place = count[i]
                 fact[i, place, 0], weight[i, place] = group, sums[group]
@@ -145,6 +148,7 @@ def _fact(
     x: F32,
     terms: F32,
     middles: Middles,
+    kinds: I8,
     group: int,
     out: I32,
 ) -> None:
@@ -154,7 +158,7 @@ def _fact(
     elif group == _OF_INTEREST:
         _interest(members, m, leads, j, x, terms, out)
     elif group == _OF_PLACE:
-        _place(members, m, leads, j, x, middles, out)
+        _place(members, m, leads, j, x, middles, kinds, out)
     elif group == _OF_FRESHNESS:
         if not np.isnan(x[_AGE]):
             out[0], out[1] = _DAYS_OLD, int(np.expm1(x[_AGE]) // 24)
@@ -239,7 +243,14 @@ def _shared_topics(own: I32, weights: F32, other: I32, out: I32) -> bool:
 
 @njit(cache=True, inline="always")
 def _place(
-    members: MemberColumns, m: int, leads: LeadColumns, j: int, x: F32, middles: Middles, out: I32
+    members: MemberColumns,
+    m: int,
+    leads: LeadColumns,
+    j: int,
+    x: F32,
+    middles: Middles,
+    kinds: I8,
+    out: I32,
 ) -> None:
     latitude, longitude = leads.latitude_rad[j], leads.longitude_rad[j]
     vague = _is_middle(leads.region[j], latitude, longitude, middles)
@@ -248,7 +259,7 @@ def _place(
     if at >= 0 and not _is_middle(regions[at], lat[at], lon[at], middles):
         km = np.expm1(x[_DISTANCE])
         if km <= _WORTH_SAYING_KM or not x[_LEVELS] >= 1.0:
-            out[0], out[1], out[2] = _NEAR_PLACE, at, _tenths(km)
+            out[0], out[1], out[2] = _NEAR_PLACE, kinds[at], _tenths(km)
             return
     if x[_LEVELS] >= 1.0:
         out[0], out[1] = _SAME_REGION, int(x[_LEVELS])

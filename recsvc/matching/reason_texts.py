@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from features.extract import FeatureSpace
 from recsvc.matching.reason_facts import Fact
 
-_PLACE_NAMES = {"HOME": "住所", "WORK": "单位", "STUDIO": "工作室"}
-_SOME_PLACE = "常用地点"
-_NEAR_PLACE = int(Fact.NEAR_PLACE)
+PLACE_KINDS = ("", "HOME", "WORK", "STUDIO")
+"""What a place of a member may be; the first is any other."""
+
+_PLACE_NAMES = ("常用地点", "住所", "单位", "工作室")
 _URGENCY = ("一般", "较急", "紧急", "特急")
 _LEVELS = ("同省", "同市", "同县（区）", "同乡镇（街道）")
 _MOST_KEPT = 20_000
@@ -25,22 +24,22 @@ class ReasonTexts:
     def __init__(self, space: FeatureSpace, you: str) -> None:
         self._space = space
         self._you = you
-        self._kept: dict[tuple[int, int, int, str], str] = {}
+        self._kept: dict[tuple[int, int, int], str] = {}
+        self.encoded: dict[bytes, bytes] = {}
+        """What a transport made of facts (int32[4] as bytes: group, fact, its two numbers)."""
 
-    def text(self, fact: int, a: int, b: int, place_kinds: Sequence[str]) -> str:
-        """One fact in words; `place_kinds` are those of the member's places (HOME, WORK, …)."""
-        kind = ""
-        if fact == _NEAR_PLACE and a < len(place_kinds):
-            kind = place_kinds[a]
-        key = (fact, a, b, kind)
+    def text(self, fact: int, a: int, b: int) -> str:
+        """One fact in words."""
+        key = (fact, a, b)
         text = self._kept.get(key)
         if text is None:
             if len(self._kept) >= _MOST_KEPT:
                 self._kept.clear()
-            text = self._kept[key] = self._say(Fact(fact), a, b, kind)
+                self.encoded.clear()
+            text = self._kept[key] = self._say(Fact(fact), a, b)
         return text
 
-    def _say(self, fact: Fact, a: int, b: int, kind: str) -> str:
+    def _say(self, fact: Fact, a: int, b: int) -> str:
         you = self._you
         match fact:
             case Fact.SHARED_TOPICS:
@@ -52,7 +51,7 @@ class ReasonTexts:
             case Fact.MET_TOPICS:
                 return f"{you}参与过“{self._topics(a, b)}”类线索"
             case Fact.NEAR_PLACE:
-                return f"距{you}的{_PLACE_NAMES.get(kind, _SOME_PLACE)}约{_kilometres(b)}"
+                return f"距{you}的{_PLACE_NAMES[a]}约{_kilometres(b)}"
             case Fact.SAME_REGION:
                 return f"与{you}{_LEVELS[a - 1]}"
             case Fact.NEAR_ACTIVITY:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from features.entities import Member
 from features.location import member_places
-from recsvc.model.arrays import F32, LeadColumns, MemberColumns
+from recsvc.matching.reason_texts import PLACE_KINDS
+from recsvc.model.arrays import F32, I8, I64, PLACES, LeadColumns, MemberColumns
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.terms import INDEX
 from recsvc.store.codec import decode_entity
@@ -35,9 +38,12 @@ def member_record(snapshot: Snapshot, row: int) -> Member | None:
     return member if isinstance(member, Member) else None
 
 
-def place_kinds(member: Member | None) -> tuple[str, ...]:
-    """HOME, WORK, …, in the order of the places in the columns."""
-    return tuple(place.kind for place in member_places(member)) if member is not None else ()
+def place_kinds(member: Member | None) -> I8:
+    """Which of PLACE_KINDS each place in the columns is (int8[PLACES])."""
+    found = np.zeros(PLACES, np.int8)
+    for at, place in enumerate(member_places(member)[:PLACES] if member is not None else ()):
+        found[at] = PLACE_KINDS.index(place.kind) if place.kind in PLACE_KINDS else 0
+    return found
 
 
 class PlaceKinds:
@@ -45,10 +51,20 @@ class PlaceKinds:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._kept: dict[int, tuple[str, ...]] = {}
+        self._kept: dict[int, I8] = {}
 
-    def of(self, row: int) -> tuple[str, ...]:
-        """Of a member's global row. A tail row's record may be replaced: it is read anew."""
+    def of_all(self, rows: I64) -> I8:
+        """Of members' global rows int64[n] (int8[n, PLACES])."""
+        found = np.zeros((len(rows), PLACES), np.int8)
+        for at, row in enumerate(rows.tolist()):
+            found[at] = self.of(row)
+        return found
+
+    def of(self, row: int) -> I8:
+        """Of a member's global row (int8[PLACES]).
+
+        A tail row's record may be replaced: it is read anew.
+        """
         kinds = self._kept.get(row)
         if kinds is None:
             kinds = place_kinds(member_record(self._snapshot, row))

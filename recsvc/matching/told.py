@@ -10,7 +10,7 @@ from numba import njit
 
 from recsvc.matching.reason_facts import F64, Mask, tell
 from recsvc.matching.score import Scored
-from recsvc.model.arrays import F32, I32, I64, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, I8, I32, I64, LeadColumns, MemberColumns
 from recsvc.model.pair_world import PairWorld
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.terms import INDEX
@@ -34,16 +34,21 @@ def told_leads(
     rows: I64,
     scored: Scored,
     page: I64,
+    kinds: I8,
     silent: Mask,
-) -> Iterator[tuple[I64, Told]]:
-    """Places on the page and what is said there, of a member (local row) with listed leads.
+) -> Told:
+    """What is said on a page, of a member (local row) with listed leads.
 
-    `page` are positions in `rows` (global rows) and in what they scored.
+    `page` are positions in `rows` (global rows) and in what they scored; `kinds` (int8[1, 4]) those
+    of the member's places.
     """
+    parts = []
     for at, in_tail, start in _parts(snapshot.leads.base_count, rows, page):
         columns = snapshot.leads.tail if in_tail else snapshot.leads.base
         world = snapshot.pair_worlds.of(members, columns)
-        yield at, Told(*tell_leads(world, member, rows, start, *scored, page[at], silent))
+        told = Told(*tell_leads(world, member, rows, start, *scored, page[at], kinds, silent))
+        parts.append((at, told))
+    return _together(parts)
 
 
 def told_members(
@@ -53,13 +58,17 @@ def told_members(
     rows: I64,
     scored: Scored,
     page: I64,
+    kinds: I8,
     silent: Mask,
-) -> Iterator[tuple[I64, Told]]:
-    """The same of a lead (local row) with listed members."""
+) -> Told:
+    """The same of a lead (local row) with listed members; `kinds` int8[len(page), 4]."""
+    parts = []
     for at, in_tail, start in _parts(snapshot.members.base_count, rows, page):
         columns = snapshot.members.tail if in_tail else snapshot.members.base
         world = snapshot.pair_worlds.of(columns, leads)
-        yield at, Told(*tell_members(world, lead, rows, start, *scored, page[at], silent))
+        told = Told(*tell_members(world, lead, rows, start, *scored, page[at], kinds[at], silent))
+        parts.append((at, told))
+    return _together(parts)
 
 
 def _parts(base_count: int, rows: I64, page: I64) -> Iterator[tuple[I64, bool, int]]:
@@ -73,6 +82,15 @@ def _parts(base_count: int, rows: I64, page: I64) -> Iterator[tuple[I64, bool, i
     yield np.flatnonzero(late), True, base_count
 
 
+def _together(parts: list[tuple[I64, Told]]) -> Told:
+    """The parts of a page, each where it belongs."""
+    if len(parts) == 1:
+        return parts[0][1]
+    order = np.argsort(np.concatenate([at for at, _ in parts]))
+    columns = zip(*(told for _, told in parts), strict=True)
+    return Told(*(np.concatenate(column)[order] for column in columns))
+
+
 @njit(cache=True, nogil=True)
 def tell_leads(
     world: PairWorld,
@@ -83,12 +101,13 @@ def tell_leads(
     terms: F32,
     scores: F32,
     page: I64,
+    kinds: I8,
     silent: Mask,
 ) -> tuple[I32, I32, F64, F64]:
     """What is said of a member (local row) and the leads at `page`; those begin at `start`."""
     local, own = (rows[page] - start).astype(np.int32), np.full(len(page), m, np.int32)
     counts, fact, weight = tell(
-        world.members, own, world.leads, local, features, terms, page, world.middles, silent
+        world.members, own, world.leads, local, features, terms, page, world.middles, kinds, silent
     )
     return counts, fact, weight, _numbers(world, features, scores, page)
 
@@ -103,12 +122,13 @@ def tell_members(
     terms: F32,
     scores: F32,
     page: I64,
+    kinds: I8,
     silent: Mask,
 ) -> tuple[I32, I32, F64, F64]:
     """The same of a lead (local row) and the members at `page`."""
     local, own = (rows[page] - start).astype(np.int32), np.full(len(page), j, np.int32)
     counts, fact, weight = tell(
-        world.members, local, world.leads, own, features, terms, page, world.middles, silent
+        world.members, local, world.leads, own, features, terms, page, world.middles, kinds, silent
     )
     return counts, fact, weight, _numbers(world, features, scores, page)
 
