@@ -16,7 +16,7 @@ from recsvc.matching.member_scan.most import at_least
 from recsvc.matching.member_scan.vectors import inner_products
 from recsvc.matching.score import score_rows
 from recsvc.model.arrays import empty_leads
-from recsvc.model.member_lists import build_member_lists
+from recsvc.model.member_lists import MemberLists, build_member_lists
 from recsvc.model.member_runs import MemberRuns
 from recsvc.model.member_worth import LEAST_GAIN, worth_of_members
 from recsvc.model.open_members import RISEN, OpenMembers, row_of_key
@@ -106,6 +106,24 @@ def test_lists_leave_out_whoever_has_no_vector_of_their_own_and_keep_inner_produ
     turned = (lists.near * lists.near_scale[:, None]) @ (lists.turn @ leads[0])
     best = lists.row[np.argsort(-turned)[:10]]
     assert len(set(best.tolist()) & set(np.argsort(-exact)[:20].tolist())) >= 8
+
+
+def test_lists_are_the_same_in_whatever_pieces_the_vectors_are_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = np.random.default_rng(5)
+    vectors = rng.normal(size=(600, 12)).astype(np.float32)
+    vectors[::4] = ordinary = np.full(12, 0.25, np.float32)
+    leads = rng.normal(size=(90, 12)).astype(np.float32)
+    organization = rng.integers(-1, 3, 600).astype(np.int32)
+    whole = build_member_lists(vectors, ordinary, leads, organization, seed=1)
+    monkeypatch.setattr("recsvc.model.member_lists._CHUNK", 7)
+    pieces = build_member_lists(vectors, ordinary, leads, organization, seed=1)
+    assert len(whole.row) == 450
+    for name in MemberLists._fields:
+        found, expected = getattr(pieces, name), getattr(whole, name)
+        least = 1.0 if expected.dtype == np.int8 else 1e-5  # a code may be rounded the other way
+        np.testing.assert_allclose(found, expected, atol=least, err_msg=name)
 
 
 def test_nobody_with_a_vector_gives_empty_lists() -> None:

@@ -10,10 +10,12 @@ list.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from recsvc.model.arrays import F32, I32, LeadColumns, MemberColumns
 from recsvc.model.blocks import I8
@@ -56,11 +58,15 @@ class MemberLists(NamedTuple):
 def build_member_lists(
     vectors: F32, ordinary: F32, leads: F32, organization: I32, seed: int
 ) -> MemberLists:
-    """Lists of n members (float32[n, d]) for leads whose vectors look like float32[l, d]."""
-    own = np.flatnonzero((vectors != ordinary).any(axis=1)).astype(np.int32)
-    kept = np.ascontiguousarray(vectors[own])
-    there, turn = turns(kept, leads, seed)
-    turned = kept @ there
+    """Lists of n members (float32[n, d]) for leads whose vectors look like float32[l, d].
+
+    A piece of the vectors at a time: they may lie in a file that is larger than the memory.
+    """
+    own = _different(vectors, ordinary)
+    there, turn = turns(vectors[_sample(own, seed)], leads, seed)
+    turned = np.empty((len(own), there.shape[1]), np.float32)
+    for part in _pieces(len(own)):
+        turned[part] = vectors[own[part]] @ there
     lists = build_lists(turned, organization[own], seed)
     slot = np.full(len(vectors), -1, np.int32)
     slot[own] = lists.slot
@@ -70,24 +76,39 @@ def build_member_lists(
     return MemberLists(
         turn,
         lists.list_start,
-        *_codes(means),
+        *_codes(means, np.arange(len(means))),
         own[lists.row],
         lists.organization,
-        *_codes(turned[lists.row]),
-        *_codes(kept[lists.row]),
+        *_codes(turned, lists.row),
+        *_codes(vectors, own[lists.row]),
         slot,
         ordinary,
     )
 
 
-def _codes(vectors: F32) -> tuple[I8, F32]:
-    """Rows as int8[n, d] and what a code of 1 means in each (float32[n])."""
-    scale = np.maximum(np.abs(vectors).max(axis=1, initial=0.0) / 127.0, 1e-30).astype(np.float32)
-    codes = np.empty(vectors.shape, np.int8)
-    for start in range(0, len(vectors), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        codes[part] = np.rint(vectors[part] / scale[part, None])
+def _different(vectors: F32, ordinary: F32) -> I32:
+    """Rows (int32[s]) that are not like float32[d]."""
+    differs = np.empty(len(vectors), np.bool_)
+    for part in _pieces(len(vectors)):
+        differs[part] = (vectors[part] != ordinary).any(axis=1)
+    return np.flatnonzero(differs).astype(np.int32)
+
+
+def _codes(vectors: F32, rows: NDArray[np.integer]) -> tuple[I8, F32]:
+    """Rows as int8[s, d] and what a code of 1 means in each (float32[s])."""
+    scale = np.empty(len(rows), np.float32)
+    codes = np.empty((len(rows), vectors.shape[1]), np.int8)
+    for part in _pieces(len(rows)):
+        wide = vectors[rows[part]]
+        scale[part] = np.maximum(np.abs(wide).max(axis=1, initial=0.0) / 127.0, 1e-30)
+        codes[part] = np.rint(wide / scale[part, None])
     return codes, scale
+
+
+def _pieces(count: int) -> Iterator[slice]:
+    """Spans of so many rows, _CHUNK at a time."""
+    for start in range(0, count, _CHUNK):
+        yield slice(start, min(start + _CHUNK, count))
 
 
 def lists_by_embedding(
@@ -104,9 +125,11 @@ def lists_by_text(
 
     Empty when that is little: then whoever is found otherwise is found well enough.
     """
-    text = members.text * np.float32(tables.expertise_text)
-    text += members.interest_text * np.float32(tables.interest_text)
-    text += members.answer_text * np.float32(tables.answer_text)
+    text: F32 = np.empty(members.text.shape, np.float32)
+    for part in _pieces(len(text)):
+        text[part] = members.text[part] * np.float32(tables.expertise_text)
+        text[part] += members.interest_text[part] * np.float32(tables.interest_text)
+        text[part] += members.answer_text[part] * np.float32(tables.answer_text)
     said = _sample(text, seed) @ _sample(leads.text, seed)[:_FEW].T
     if said.size == 0 or said.std() < LEAST_TEXT:
         text = np.zeros_like(text)
@@ -114,10 +137,10 @@ def lists_by_text(
     return build_member_lists(text, nothing, leads.text, members.organization, seed)
 
 
-def _sample(vectors: F32, seed: int) -> F32:
-    if len(vectors) <= _SAMPLED:
-        return vectors
-    return vectors[np.random.default_rng(seed).choice(len(vectors), _SAMPLED, replace=False)]
+def _sample(rows: NDArray[Any], seed: int) -> NDArray[Any]:
+    if len(rows) <= _SAMPLED:
+        return rows
+    return rows[np.random.default_rng(seed).choice(len(rows), _SAMPLED, replace=False)]
 
 
 def turns(members: F32, leads: F32, seed: int) -> tuple[F32, F32]:
