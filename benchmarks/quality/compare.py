@@ -15,7 +15,7 @@ from benchmarks.quality.tasks import Task
 TOP = "pushes to top"
 MEASURES_WITHOUT_PEER = ("ece", "brier skill", TOP)
 """No peer gives calibrated probabilities, and where pushes fall is shown, not won."""
-MEASURES_IN_SLICES = ("recall", "ndcg", "auc", "mrr", "oracle share@")
+MAIN_MEASURES = ("recall", "ndcg", "auc", "mrr", "oracle share@")
 PAID = "the gain is paid for here"
 COMMON = ("data", "split", "question", "system", "kind", "seconds")
 
@@ -74,7 +74,9 @@ def _apart(
     """The served pipeline minus a rival, a row a measure."""
     common |= {"system": f"{SERVED} - {rival}", "kind": "difference"}
     rows = []
-    for measure in measured[SERVED].keys() & measured[rival].keys():
+    for measure in measured[SERVED]:
+        if measure not in measured[rival] or not measure.startswith(MAIN_MEASURES):
+            continue
         apart = difference(measured[SERVED][measure], measured[rival][measure], seed)
         told: dict[str, Any] = {"value": apart.value, "low": apart.low, "high": apart.high}
         rows.append(Row(**common, measure=measure, **told))
@@ -159,7 +161,7 @@ def _slices(
             for system in {one.system, *best.values()}
         }
         for measure, sample in measured[one.system].items():
-            if measure.startswith(MEASURES_IN_SLICES) and count(sample):
+            if measure.startswith(MAIN_MEASURES) and count(sample):
                 told = wholes[measure]
                 common = {name: getattr(told, name) for name in COMMON}
                 row = _row(common, measure, sample, best.get(measure), measured, one, seed)

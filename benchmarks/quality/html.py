@@ -41,8 +41,8 @@ def write_report(
         "95 % bootstrap intervals; differences are paired with the best peer of the measure.</p>",
         _verdicts(verdicts),
     ]
-    shown = [row for row in rows_in_order(rows) if row.kind != "difference"]
-    for _, group in groupby(shown, key=lambda r: (r.data, r.split, r.question, r.measure)):
+    shown = groupby(rows_in_order(rows), key=lambda r: (r.data, r.split, r.question, r.measure))
+    for _, group in shown:
         parts.append(_section(list(group)))
     path.write_text("\n".join(parts) + "</html>\n", "utf-8")
 
@@ -86,7 +86,8 @@ def _line(row: Row) -> str:
 
 def _plot(rows: list[Row]) -> str:
     """Bars of all systems with their intervals, the best on top; SVG text."""
-    shown = sorted((r for r in rows if r.part == "all" and r.value == r.value), key=_value)
+    drawn = (r for r in rows if r.part == "all" and r.kind != "difference" and r.value == r.value)
+    shown = sorted(drawn, key=_value)
     if len(shown) < 2:
         return ""
     figure = Figure(figsize=(8, 0.6 + 0.3 * len(shown)), layout="constrained")

@@ -15,6 +15,7 @@ from benchmarks.quality.others import Say, ask_others
 from benchmarks.quality.questions import Answer, Question
 from benchmarks.quality.rows import SERVED, Row
 from benchmarks.quality.tasks import Plan, Task
+from benchmarks.quality.variants import VARIANT
 from features.errors import RecsvcError
 from recsvc.model.arrays import F32
 
@@ -51,12 +52,15 @@ class TaskRun:
         latencies: dict[str, Callable[[Row], Row]],
     ) -> list[Row]:
         mine = [must for must in self.plan.musts if must.data == self.task.data]
-        rivals = sorted({must.above for must in mine if must.above})
+        rivals = {must.above for must in mine if must.above}
         rows: list[Row] = []
         for question in self.task.questions:
             self.say(f"intervals, {question.name}")
             contenders = asked[question.name]
-            found = compare(self.task, question, contenders, self.plan.seed, rivals)
+            changed = {one.system for one in contenders if one.system.startswith(VARIANT)}
+            found = compare(
+                self.task, question, contenders, self.plan.seed, sorted(rivals | changed)
+            )
             rows += [latencies[question.name](row) for row in found]
         return rows
 

@@ -13,6 +13,8 @@ from recsvc.model.terms import FEATURES
 from training.config import SplitConfig, TrainingConfig
 from training.nightly import CONTENT_MAP
 
+VARIANT = "served, "
+"""How the names of variants begin."""
 COORDINATES = ("latitude", "longitude", "places")
 MOST_ENCODED = 2_000
 """So many texts are read with the sentence encoder: at 40 ms each, 80 seconds."""
@@ -36,22 +38,23 @@ def variants(task: Task, base: TrainingConfig, *, ablations: bool) -> list[Varia
     """The variants that say something about a task's data."""
     found = []
     if _has_places(task):
-        found.append(Variant("served, without coordinates", base, COORDINATES))
+        found.append(Variant(f"{VARIANT}without coordinates", base, COORDINATES))
     if _has_han(task):
         changed = replace(base.features, use_encoder=not base.features.use_encoder)
         word = "without" if base.features.use_encoder else "with"
         config = replace(base, features=changed)
-        found.append(Variant(f"served, {word} encoder", config, why_not=_no_encoder(task)))
+        found.append(Variant(f"{VARIANT}{word} encoder", config, why_not=_no_encoder(task)))
     if ablations:
         found += [
             Variant(
-                f"served, without {part.lower().replace('_', ' ')}", replace(base, left_out=(part,))
+                f"{VARIANT}without {part.lower().replace('_', ' ')}",
+                replace(base, left_out=(part,)),
             )
             for part in _parts(task)
         ]
         if task.train.has_times and _is_exposed(task):
             rule = SplitConfig(base.split.later_share, attribution_days=0.0)
-            found.append(Variant("served, censored as refused", replace(base, split=rule)))
+            found.append(Variant(f"{VARIANT}censored as refused", replace(base, split=rule)))
     return found
 
 
