@@ -51,6 +51,7 @@ def fit(
     objective: Objective = "pointwise",
     config: RankerConfig | None = None,
     seed: int = 0,
+    worth: F32 | None = None,
 ) -> AdditiveModel:
     return fit_additive(
         features,
@@ -62,6 +63,7 @@ def fit(
         seed=seed,
         threads=1,
         schema=schema,
+        worth=worth,
     )
 
 
@@ -254,3 +256,18 @@ def test_configuration_reaches_the_booster() -> None:
     # Lines have two knots; one tree may bend one feature.
     assert (fit(x, y, config=one_round).counts > 2).sum() == 1
     assert (fit(x, y, config=config).counts > 2).sum() > 1
+
+
+def test_rows_of_half_the_worth_say_the_same_of_the_score() -> None:
+    x, _, truth = world(20_000, seed=11)
+    rng = np.random.default_rng(11)
+    worth = np.where(np.arange(len(x)) % 2 == 0, 1.0, 0.5).astype(np.float32)
+    labels = (rng.random(len(x)) < expit(worth * truth)).astype(np.float32)
+    model = fit(x, labels, worth=worth)
+    unseen, _, expected = world(4_000, seed=12)
+    scores = additive_scores(model, unseen)
+    slope = np.polyfit(expected, scores, 1)[0]
+    assert slope == pytest.approx(1.0, abs=0.08)
+    assert np.corrcoef(scores, expected)[0, 1] > 0.98
+    flat = additive_scores(fit(x, labels), unseen)
+    assert np.polyfit(expected, flat, 1)[0] < 0.85

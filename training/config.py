@@ -69,13 +69,18 @@ class NeighbourConfig:
 class ExampleConfig:
     """Examples for the ranker: at most so many logged pairs, members to ask for negatives, and
     negatives a member (or lead). With fewer than `few_authored` pairs of who wrote what, all are
-    examples, in `authored_folds`: see training.authored."""
+    examples, in `authored_folds`: see training.authored; with fewer than `few_exposed` exposed
+    pairs in the later part, those of the whole log are, in `exposed_folds`: see training.crossed.
+    Until there are `enough_rows`, closer looks teach beside claims: see training.responses."""
 
     most_members: int = 4_000
     most_pairs: int = 600_000
     negatives_per_member: int = 60
     authored_folds: int = 5
     few_authored: int = 1_000
+    exposed_folds: int = 5
+    few_exposed: int = 100_000
+    enough_rows: int = 250_000
 
 
 @dataclass(frozen=True)

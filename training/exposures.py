@@ -54,12 +54,18 @@ class Pairs:
 
 
 def joined(parts: Sequence[Pairs]) -> Pairs:
-    """Pairs one after the other, of which neither slots nor weights are known."""
+    """Pairs one after the other; what is not known of all parts is known of none."""
+    slots, weights, opened = (
+        [getattr(part, name) for part in parts] for name in ("slot", "weight", "opened")
+    )
     return Pairs(
         np.concatenate([part.member for part in parts]),
         np.concatenate([part.lead for part in parts]),
         np.concatenate([part.time_us for part in parts]),
         np.concatenate([part.label for part in parts]),
+        None if any(x is None for x in slots) else np.concatenate(slots),
+        None if any(x is None for x in weights) else np.concatenate(weights),
+        None if any(x is None for x in opened) else np.concatenate(opened),
     )
 
 

@@ -9,20 +9,20 @@ from numpy.typing import NDArray
 
 from recsvc.model.additive import AdditiveModel, Calibration, additive_scores, additive_terms
 from recsvc.model.arrays import F32, I32
-from recsvc.model.terms import FEATURES, Feature
+from recsvc.model.terms import FEATURES
 from training.calibrate import fit_calibration
 from training.config import TrainingConfig
 from training.defaults import default_ranker
 from training.exposures import Pairs, weights_of
 from training.ranker import fit_additive
+from training.ranker_boost import Objective
+from training.responses import SLOT_FEATURES, Rows, as_claims, response_rows, with_slots
 from training.split import halves
 
 FEWEST_POSITIVES = 20
 FEWEST_PUSHED = 100
 THREADS_FROM_PAIRS = 50_000
 """With fewer pairs, threads wait for each other longer than they work."""
-SLOT_FEATURES = (Feature("listed", "", True, 0), Feature("depth", "", True, -1))
-"""Beside the pair features when a ranker is learned: on a list or pushed, and how far down."""
 UNCALIBRATED = Calibration(np.zeros(0, np.float32), np.zeros(0, np.float32))
 
 
@@ -47,22 +47,12 @@ def learn_ranker(
     positives = int(pairs.label.sum())
     if positives < FEWEST_POSITIVES or positives == len(pairs):
         return Learned(default_ranker(features), UNCALIBRATED, 0)
-    seen = features if groups is not None else _with_slots(features, pairs)
-    ranker = as_pushed(_fit(pairs, seen, groups, config))
-    calibration = _calibrate(pairs, seen, config) if groups is None else UNCALIBRATED
-    return Learned(ranker, calibration, len(pairs))
-
-
-def _with_slots(features: F32, pairs: Pairs) -> F32:
-    """The features (float32[n, F + 2]) and where each pair was shown: see `SLOT_FEATURES`.
-
-    What stands low on a list is seen less, and what a policy thought little of stands low: learned
-    apart from it, place and expertise would be taken for it.
-    """
-    slot = np.zeros(len(pairs), np.int32) if pairs.slot is None else pairs.slot
-    listed = (slot > 0).astype(np.float32)
-    depth = np.log(np.maximum(slot, 1)).astype(np.float32)
-    return np.column_stack([features, listed, depth])
+    if groups is not None:
+        rows = Rows(features, pairs.label, weights_of(pairs), groups, None, FEATURES)
+        return Learned(_fit(rows, "ranking", config), UNCALIBRATED, len(pairs))
+    seen = with_slots(features, pairs)
+    ranker = as_pushed(_fit(_responses(pairs, seen, config), "pointwise", config))
+    return Learned(ranker, _calibrate(pairs, seen, config), len(pairs))
 
 
 def as_pushed(model: AdditiveModel) -> AdditiveModel:
@@ -71,28 +61,35 @@ def as_pushed(model: AdditiveModel) -> AdditiveModel:
     if len(model.counts) == width:
         return model
     nothing = np.full((1, len(model.counts)), np.nan, np.float32)
-    nothing[0, width:] = 0.0
+    nothing[0, width : width + len(SLOT_FEATURES)] = 0.0
     intercept = model.intercept + float(additive_terms(model, nothing)[0, width:].sum())
     arrays = {name: array[:width] for name, array in model._asdict().items() if name != "intercept"}
     return AdditiveModel(**arrays, intercept=intercept)
 
 
-def _fit(pairs: Pairs, features: F32, groups: I32 | None, config: TrainingConfig) -> AdditiveModel:
-    order = np.argsort(pairs.member if groups is None else groups, kind="stable")
+def _responses(pairs: Pairs, seen: F32, config: TrainingConfig) -> Rows:
+    """Rows of pairs and their features with slots (float32[n, F + 2])."""
+    enough = config.examples.enough_rows
+    return response_rows(seen, pairs, config.answers.opening_worth, enough, config.seed)
+
+
+def _fit(rows: Rows, objective: Objective, config: TrainingConfig) -> AdditiveModel:
+    order = np.argsort(rows.unit, kind="stable")
     return fit_additive(
-        features[order],
-        pairs.label[order],
-        weights=weights_of(pairs)[order],
-        groups=None if groups is None else groups[order],
-        objective="pointwise" if groups is None else "ranking",
+        rows.features[order],
+        rows.label[order],
+        weights=rows.weight[order],
+        groups=rows.unit[order] if objective == "ranking" else None,
+        objective=objective,
         config=config.ranker,
         seed=config.seed,
-        threads=config.threads if len(pairs) >= THREADS_FROM_PAIRS else 1,
-        schema=FEATURES if features.shape[1] == len(FEATURES) else (*FEATURES, *SLOT_FEATURES),
+        threads=config.threads if len(order) >= THREADS_FROM_PAIRS else 1,
+        schema=rows.schema,
+        worth=None if rows.worth is None else rows.worth[order],
     )
 
 
-def _calibrate(pairs: Pairs, features: F32, config: TrainingConfig) -> Calibration:
+def _calibrate(pairs: Pairs, seen: F32, config: TrainingConfig) -> Calibration:
     """Fitted on scores that a ranker of the other half of the leads gave, to pushes if there are.
 
     A probability is that of a push.
@@ -102,8 +99,9 @@ def _calibrate(pairs: Pairs, features: F32, config: TrainingConfig) -> Calibrati
     for part in (half, ~half):
         if not 0 < pairs.label[~part].sum() < (~part).sum():
             return UNCALIBRATED
-        ranker = _fit(pairs.select(~part), features[~part], None, config)
-        scores[part] = additive_scores(ranker, features[part])
+        taught = _responses(pairs.select(~part), seen[~part], config)
+        ranker = _fit(taught, "pointwise", config)
+        scores[part] = additive_scores(ranker, as_claims(seen[part], taught))
     pushed = pushes(pairs)
     return fit_calibration(
         scores[pushed],

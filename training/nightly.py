@@ -29,6 +29,7 @@ from recsvc.model.terms import FEATURES
 from training.assemble_bundle import assemble_bundle
 from training.authored import authored_examples, with_features
 from training.config import TrainingConfig
+from training.crossed import crossed_examples
 from training.embeddings import Embedding
 from training.embeddings.select import choose_embedding
 from training.evaluate import (
@@ -42,13 +43,13 @@ from training.examples import (
     features_of,
     with_negatives,
 )
-from training.exposures import KNOWN_WEIGHT, Pairs, exposed_pairs, weights_of
+from training.exposures import KNOWN_WEIGHT, Pairs, exposed_pairs, joined, weights_of
 from training.gate import gate_checks
 from training.learn import Learned, learn_ranker, pushes, teach_mask
 from training.logs import DataSet, read_dataset
 from training.manifest import manifest_of, published_metrics, revision_of, with_metrics
 from training.report import TrainingReport
-from training.split import split_log
+from training.split import Split, split_log
 from training.state import (
     Catalog,
     Fit,
@@ -140,7 +141,7 @@ class Training:
                 evaluation = self._judge(trial, early, lesson, lesson.pairs.select(~teach))
             with self._stage("final state"):
                 final = learn_state(catalog, data.events, fit, config)
-                learned = self._learn_served(catalog, data.events, fit, early, lesson)
+                learned = self._learn_served(catalog, data.events, fit, early, lesson, split)
         report.evaluation = evaluation
         report.embedding, report.dimensions = (
             final.embedding.name,
@@ -197,13 +198,27 @@ class Training:
         return learn_ranker(pairs, features, groups, self.config)
 
     def _learn_served(
-        self, catalog: Catalog, events: EventLog, fit: Fit, early: State, lesson: Lesson
+        self,
+        catalog: Catalog,
+        events: EventLog,
+        fit: Fit,
+        early: State,
+        lesson: Lesson,
+        split: Split,
     ) -> Learned:
         """The ranker of the bundle, from all pairs there are."""
-        few = len(lesson.pairs) < self.config.examples.few_authored
-        if lesson.kind == "AUTHORED" and few:
-            pairs, features = authored_examples(catalog, events, fit, self.config)
+        config, count = self.config, len(lesson.pairs)
+        if lesson.kind == "AUTHORED" and count < config.examples.few_authored:
+            pairs, features = authored_examples(catalog, events, fit, config)
             return self._learned(pairs, features, pairs.lead)
+        if lesson.kind == "EXPOSED" and count < config.examples.few_exposed:
+            capacity = early.leads.capacity_left
+            cut_us = split.cut_time_us
+            pairs, features = crossed_examples(catalog, events, fit, capacity, cut_us, config)
+            # What came after the cut is seen as the service will see leads that others met.
+            late = lesson.pairs.select((lesson.pairs.time_us >= cut_us) & (cut_us > 0))
+            features = np.concatenate([features, features_of(early, late)])
+            return self._learned(joined([pairs, late]), features, None)
         return self._learn(early, lesson, lesson.pairs)
 
     def _judge(self, trial: Bundle, early: State, lesson: Lesson, pairs: Pairs) -> Evaluation:

@@ -39,6 +39,7 @@ def fit_additive(
     seed: int,
     threads: int,
     schema: tuple[Feature, ...] = FEATURES,
+    worth: F32 | None = None,
 ) -> AdditiveModel:
     """Learns the tables from n pairs.
 
@@ -48,15 +49,23 @@ def fit_additive(
     the order within a group is meant. Negatives that were not drawn evenly need weights, 1 / the
     chance of being drawn: among the best by embedding alone a high embedding score speaks against
     a pair (foursquare_nyc: Recall@20 .075, weighted .086, drawn evenly .097).
+    `worth` float32[n]: what a row's log-odds are of the score, where rows are responses of several
+    kinds (a closer look tells less than a claim); None: all of it.
     Same input, seed and threads → the same model.
     Raises ValueError for shapes that do not fit and for ranking without groups.
     """
-    examples = _examples(features, labels, weights, groups, objective, len(schema))
+    examples = _examples(features, labels, weights, groups, objective, len(schema), worth)
     usable = _varying(features)
     if not len(usable) or len(np.unique(examples.labels)) < 2:
         return _assembled({}, _default_lines(examples, usable, schema, config), examples, schema)
     lines = fit_lines(
-        examples.features, examples.labels, examples.weights, usable, schema, config.lines
+        examples.features,
+        examples.labels,
+        examples.weights,
+        usable,
+        schema,
+        config.lines,
+        examples.worth,
     )
     examples = replace(examples, start=lines.scores(examples.features))
     # A line may have to bend back: its steps are free, the sum is made monotone afterwards.
@@ -77,9 +86,10 @@ def _examples(
     groups: I32 | None,
     objective: Objective,
     width: int,
+    worth: F32 | None,
 ) -> Examples:
     n = len(labels)
-    given = [a for a in (weights, groups) if a is not None]
+    given = [a for a in (weights, groups, worth) if a is not None]
     if features.shape != (n, width) or any(a.shape != (n,) for a in given):
         raise ValueError(
             f"The ranker needs features [n, {width}] and one label, weight and group a row; got "
@@ -91,9 +101,10 @@ def _examples(
     taken = (labels > 0).astype(np.float32)
     start = np.zeros(n)
     if groups is None:
-        return Examples(features, taken, weight, None, start)
+        return Examples(features, taken, weight, None, start, worth)
     order = np.argsort(groups, kind="stable")
-    return Examples(features[order], taken[order], weight[order], groups[order], start)
+    worth = None if worth is None else worth[order]
+    return Examples(features[order], taken[order], weight[order], groups[order], start, worth)
 
 
 def _varying(features: F32) -> NDArray[np.intp]:

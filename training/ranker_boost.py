@@ -6,12 +6,14 @@ With every tree on one feature the model is a generalised additive model (Lou, C
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import lightgbm
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from recsvc.model.additive import MAX_KNOTS
 from recsvc.model.arrays import F32, I32
@@ -63,12 +65,19 @@ class Examples:
     weights: F32  # [n]
     groups: I32 | None  # [n] ascending
     start: F64  # [n] score to begin from
+    worth: F32 | None = None  # [n] see fit_additive
 
     def select(self, rows: NDArray[Any]) -> Examples:
         """The rows (mask or ascending indices), still grouped."""
         groups = None if self.groups is None else self.groups[rows]
+        worth = None if self.worth is None else self.worth[rows]
         return Examples(
-            self.features[rows], self.labels[rows], self.weights[rows], groups, self.start[rows]
+            self.features[rows],
+            self.labels[rows],
+            self.weights[rows],
+            groups,
+            self.start[rows],
+            worth,
         )
 
 
@@ -92,7 +101,7 @@ def boost(
     parameters = _parameters(examples, usable, monotone, objective, config, few, seed, threads)
     narrow = replace(examples, features=examples.features[:, usable])
     rounds = config.few_rounds if few else _best_rounds(narrow, parameters, config, seed)
-    booster = lightgbm.train(parameters, _dataset(narrow, parameters), rounds)
+    booster = lightgbm.train(parameters | _own_loss(narrow), _dataset(narrow, parameters), rounds)
     return read_tables(booster, usable)
 
 
@@ -140,6 +149,34 @@ def _loss(objective: Objective, config: BoostConfig) -> str:
     return "binary" if objective == "pointwise" else config.ranking_loss
 
 
+def _own_loss(examples: Examples) -> dict[str, Any]:
+    """Binary loss of worth times the score, where rows are of several kinds."""
+    if examples.worth is None:
+        return {}
+    labels, weights, worth = (
+        a.astype(np.float64) for a in (examples.labels, examples.weights, examples.worth)
+    )
+
+    def loss(score: F64, _: lightgbm.Dataset) -> tuple[F64, F64]:
+        p = expit(worth * score)
+        return weights * worth * (p - labels), weights * worth**2 * p * (1.0 - p)
+
+    return {"objective": loss, "metric": "None"}
+
+
+def _judge(examples: Examples) -> Callable[..., tuple[str, float, bool]]:
+    """The mean loss of the examples, by their scores."""
+    assert examples.worth is not None
+    labels, weights, worth = examples.labels, examples.weights, examples.worth
+
+    def mean_loss(score: F64, _: lightgbm.Dataset) -> tuple[str, float, bool]:
+        log_odds = worth * score
+        losses = np.logaddexp(0.0, log_odds) - labels * log_odds
+        return "loss", float(np.average(losses, weights=weights)), False
+
+    return mean_loss
+
+
 def _best_rounds(
     examples: Examples, parameters: dict[str, Any], config: BoostConfig, seed: int
 ) -> int:
@@ -151,8 +188,14 @@ def _best_rounds(
     train = _dataset(examples.select(~held), parameters)
     valid = _dataset(examples.select(held), parameters, reference=train)
     stop = lightgbm.early_stopping(config.patience_rounds, verbose=False)
+    kept, judged = examples.select(~held), examples.select(held)
     booster = lightgbm.train(
-        parameters, train, config.most_rounds, valid_sets=[valid], callbacks=[stop]
+        parameters | _own_loss(kept),
+        train,
+        config.most_rounds,
+        valid_sets=[valid],
+        feval=None if judged.worth is None else _judge(judged),
+        callbacks=[stop],
     )
     return max(1, int(booster.best_iteration))
 

@@ -82,11 +82,12 @@ def fit_lines(
     usable: NDArray[np.intp],
     schema: tuple[Feature, ...],
     config: LineConfig,
+    worth: F32 | None = None,
 ) -> Lines:
     """Logistic regression on the usable linear features (standardised) and on their absence.
 
-    Minimises Σ w·log(1 + exp(-±score)) + ridge/2·Σ (rise - prior)², monotone ones bounded by zero.
-    Both labels must occur.
+    Minimises Σ w·log(1 + exp(-±worth·score)) + ridge/2·Σ (rise - prior)², monotone ones bounded by
+    zero. Both labels must occur.
     """
     every = max(1, -(-len(labels) // config.most_rows))
     base = float(np.average(labels, weights=weights))
@@ -107,7 +108,9 @@ def fit_lines(
     # A rise is that of a standard deviation: the prior of a slope of one is as sure at any spread.
     own = np.where(given, config.log_odds_ridge / np.maximum(spread, 0.05) ** 2, config.ridge)
     ridge = np.append(own, np.full(len(columns), config.ridge))
-    found = _solve(design, labels[::every], weights[::every], directions, mean, ridge, base_logit)
+    rows = np.ones(len(labels), np.float32) if worth is None else worth
+    given_rows = labels[::every], weights[::every], rows[::every]
+    found = _solve(design, *given_rows, directions, mean, ridge, base_logit)
     slope, missing = np.zeros(len(schema)), np.zeros(len(schema))
     slope[columns] = found[: len(columns)] / spread
     missing[columns] = found[len(columns) : -1]
@@ -118,20 +121,21 @@ def _solve(
     design: F64,
     labels: F32,
     weights: F32,
+    worth: F32,
     directions: NDArray[np.int_],
     mean: F64,
     ridge: F64,
     start: float,
 ) -> F64:
     """Coefficients of the columns (float64[c]), then the intercept."""
-    y, w = labels.astype(np.float64), weights.astype(np.float64)
+    y, w, s = (a.astype(np.float64) for a in (labels, weights, worth))
     total = w.sum()
 
     def loss(theta: F64) -> tuple[float, F64]:
-        score = design @ theta[:-1] + theta[-1]
+        score = s * (design @ theta[:-1] + theta[-1])
         off = theta[:-1] - mean
         value = (w * (np.logaddexp(0.0, score) - y * score)).sum() + 0.5 * (ridge * off) @ off
-        residual = w * (expit(score) - y)
+        residual = w * s * (expit(score) - y)
         slope = np.append(residual @ design + ridge * off, residual.sum())
         return value / total, slope / total
 

@@ -20,6 +20,8 @@ from training.config import SplitConfig
 Mask = NDArray[np.bool_]
 ANSWERS = np.array(sorted(INTERESTS | ACTIONS), np.uint8)
 SHOWN = np.array(sorted(EXPOSURES), np.uint8)
+MOST_COLD_SHARE = 0.5
+"""However few leads were touched, half of the examples are about such."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +39,19 @@ def split_log(events: EventLog, lead_count: int, config: SplitConfig, seed: int)
         return Split(events, events, 0)
     if events.has_times:
         return _by_time(events, config, seed)
-    touched = np.unique(events.lead[events.lead >= 0])
-    cold_share = 1.0 - len(touched) / max(lead_count, 1)
+    cold_share = min(cold_share_of(events, lead_count), MOST_COLD_SHARE)
     pair = pair_hash(events.member, events.lead, seed)
     cold = pair_hash(np.zeros_like(events.lead), events.lead, seed + 1)
     # Of the later part, a share like that of untouched leads is cut by whole leads.
-    by_lead = cold < config.later_share * min(cold_share, 0.5)
-    later = by_lead | (pair < config.later_share * (1.0 - min(cold_share, 0.5)))
+    by_lead = cold < config.later_share * cold_share
+    later = by_lead | (pair < config.later_share * (1.0 - cold_share))
     return Split(events.select(~later), events.select(later), 0)
+
+
+def cold_share_of(events: EventLog, lead_count: int) -> float:
+    """The share of leads without any event."""
+    touched = np.unique(events.lead[events.lead >= 0])
+    return 1.0 - len(touched) / max(lead_count, 1)
 
 
 def _by_time(events: EventLog, config: SplitConfig, seed: int) -> Split:

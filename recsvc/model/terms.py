@@ -47,7 +47,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("answer_topics", "INTEREST", True, 1),
     Feature("answer_text", "INTEREST", True, 1),
     Feature("lead_appeal", "APPEAL", True, 1),
-    Feature("content_appeal", "APPEAL", True, 1),
+    Feature("content_appeal", "APPEAL", True, 1, True),
     Feature("lead_exposures_log", "APPEAL", False, 0),
     Feature("lead_popularity", "APPEAL", True, 0),
     Feature("topic_moment", "APPEAL", True, 1, True),
