@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from features.extract import FeatureSpace
-from recsvc.matching.reason_facts import Fact
+from recsvc.matching.group_facts import Fact
 
 PLACE_KINDS = ("", "HOME", "WORK", "STUDIO")
 """What a place of a member may be; the first is any other."""
