@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from benchmarks.hotpath.index import without_short_lists
 from benchmarks.hotpath.index_kinds import raw_searches
 from benchmarks.hotpath.served_search import served_search
 from benchmarks.hotpath.vector_exam import Exam
@@ -12,6 +13,8 @@ from recsvc.matching.candidates import CandidateConfig
 from recsvc.model.arrays import F32, I32, U8
 from recsvc.model.bundle import Bundle
 from recsvc.model.index import exact_search
+from recsvc.model.short_lists import ShortLists
+from recsvc.model.snapshot import Snapshot, with_tables
 from training.tune_index import DEPTH, SHARES
 
 
@@ -70,3 +73,16 @@ def test_what_is_served_finds_the_largest_inner_products(bundle: Bundle) -> None
     everything = CandidateConfig(close_below=1 << 30)
     points = exam.take(served_search(bundle, exam, everything))
     assert [point.recall for point in points] == [1.0] * len(SHARES)
+
+
+def test_only_short_lists_are_left_out_where_everything_is_to_be_searched(bundle: Bundle) -> None:
+    made = with_tables(bundle)
+    rows = np.zeros((len(bundle.member_ids), 4), np.int32)
+    then = np.ones(len(bundle.lead_ids), np.uint8)
+    made.tables.put("short_lists", ShortLists(rows, then, np.zeros(1, np.int64), 1))
+    bare = without_short_lists(made)
+    assert Snapshot(made).short_lists is not None
+    assert Snapshot(bare).short_lists is None
+    others = {name for name in made.tables.arrays if not name.startswith("short_lists")}
+    assert others
+    assert set(bare.tables.arrays) == others
