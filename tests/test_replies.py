@@ -133,8 +133,14 @@ def test_lists_of_leads(ranked: RankedList, offset: int) -> None:
             message.resource.CopyFrom(lead_to_proto(stored[item.id], "t", 2))
         expected.append(message)
     reply = pb.RecommendLeadsResponse()
-    replies.fill_leads(reply, ranked, "t", offset, stored.get, holders)
+    reply.MergeFromString(replies.fill_leads(reply, ranked, "t", offset, stored.get, holders))
     assert reply == pb.RecommendLeadsResponse(leads=expected, **counts(ranked))
+    basic = pb.RecommendLeadsResponse()
+    basic.MergeFromString(replies.fill_leads(basic, ranked, "t", offset, None, {}))
+    for message in expected:
+        message.ClearField("terms")
+        message.ClearField("resource")
+    assert basic == pb.RecommendLeadsResponse(leads=expected, **counts(ranked))
 
 
 @given(lists, st.integers(0, 900))
@@ -148,7 +154,7 @@ def test_lists_of_members(ranked: RankedList, offset: int) -> None:
             message.resource.CopyFrom(member_to_proto(stored[item.id], "t"))
         expected.append(message)
     reply = pb.MatchMembersResponse()
-    replies.fill_members(reply, ranked, "t", offset, stored.get)
+    reply.MergeFromString(replies.fill_members(reply, ranked, "t", offset, stored.get))
     assert reply == pb.MatchMembersResponse(members=expected, **counts(ranked))
 
 
@@ -156,7 +162,7 @@ def test_without_the_full_view_nobody_is_looked_up() -> None:
     item = Item("l1", 0, 1.0, None, (), None)
     ranked = RankedList(cast(Page, Columns([item])), False, ServingMode.PERSONALIZED, 0.0, 1, {})
     reply = pb.RecommendLeadsResponse()
-    replies.fill_leads(reply, ranked, "t", 0, None, {"l1": 3})
+    reply.MergeFromString(replies.fill_leads(reply, ranked, "t", 0, None, {"l1": 3}))
     (found,) = reply.leads
     assert not found.HasField("resource")
     assert not found.HasField("claim_probability")

@@ -58,18 +58,22 @@ def fill_leads(
     offset: int,
     lead: Callable[[str], Lead | None] | None,
     holders: Mapping[str, int],
-) -> None:
-    """The items of a page that begins at `offset`; `lead` looks up the resource (FULL view).
+) -> bytes:
+    """What is said of the list, and as bytes the items of a page that begins at `offset`.
 
-    `holders` says how many members hold a lead, none where it does not name it.
+    In the FULL view (`lead` looks up the resource, `holders` says how many members hold a lead,
+    none where it does not name it) the items are in the reply, and there are no bytes.
     """
-    reply.MergeFromString(item_bytes(ranked.items, names.name_prefix(tenant, "leads"), offset))
-    if lead is not None:
-        for message, item in zip(reply.leads, ranked.items, strict=True):
-            message.terms.extend(terms_to_proto(item.terms))
-            if (resource := lead(item.id)) is not None:
-                message.resource.CopyFrom(lead_to_proto(resource, tenant, holders.get(item.id, 0)))
     _fill_counts(reply, ranked)
+    items = item_bytes(ranked.items, names.name_prefix(tenant, "leads"), offset)
+    if lead is None:
+        return items
+    reply.MergeFromString(items)
+    for message, item in zip(reply.leads, ranked.items, strict=True):
+        message.terms.extend(terms_to_proto(item.terms))
+        if (resource := lead(item.id)) is not None:
+            message.resource.CopyFrom(lead_to_proto(resource, tenant, holders.get(item.id, 0)))
+    return b""
 
 
 def fill_members(
@@ -78,15 +82,18 @@ def fill_members(
     tenant: str,
     offset: int,
     member: Callable[[str], Member | None] | None,
-) -> None:
-    """The items of a page that begins at `offset`; `member` looks up the resource (FULL view)."""
-    reply.MergeFromString(item_bytes(ranked.items, names.name_prefix(tenant, "members"), offset))
-    if member is not None:
-        for message, item in zip(reply.members, ranked.items, strict=True):
-            message.terms.extend(terms_to_proto(item.terms))
-            if (resource := member(item.id)) is not None:
-                message.resource.CopyFrom(member_to_proto(resource, tenant))
+) -> bytes:
+    """The same of members; `member` looks up the resource (FULL view)."""
     _fill_counts(reply, ranked)
+    items = item_bytes(ranked.items, names.name_prefix(tenant, "members"), offset)
+    if member is None:
+        return items
+    reply.MergeFromString(items)
+    for message, item in zip(reply.members, ranked.items, strict=True):
+        message.terms.extend(terms_to_proto(item.terms))
+        if (resource := member(item.id)) is not None:
+            message.resource.CopyFrom(member_to_proto(resource, tenant))
+    return b""
 
 
 def _fill_counts(reply: ListReply, ranked: RankedList) -> None:

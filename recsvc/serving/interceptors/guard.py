@@ -26,7 +26,7 @@ from recsvc.serving.deferred import Deferred
 from recsvc.serving.interceptors.access import Authenticator
 from recsvc.serving.interceptors.calls import Call, current_call, set_current_call
 from recsvc.serving.interceptors.gate import Gate
-from recsvc.serving.interceptors.messages import checked, checked_each, tolerant
+from recsvc.serving.interceptors.messages import checked, checked_each, tolerant, written
 from recsvc.serving.interceptors.refusals import Refusals
 from recsvc.serving.metrics import Metrics
 
@@ -125,7 +125,7 @@ class ServiceInterceptor(_Base):
         guarded: grpc.RpcMethodHandler[Any, Any] = made(
             wrap(getattr(handler, kind), read),
             tolerant(handler.request_deserializer),
-            handler.response_serializer,
+            written(handler.response_serializer),
         )
         return guarded
 

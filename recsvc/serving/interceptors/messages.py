@@ -1,4 +1,7 @@
-"""Requests whose bytes are no message: gRPC says INTERNAL, but it is the caller's fault."""
+"""Bytes in place of messages: replies that are written down already, and requests that are none.
+
+Of these gRPC says INTERNAL, but they are the caller's fault.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,23 @@ class Malformed:
     """Stands for a request whose bytes are no message of its type."""
 
     type_name: str
+
+
+@dataclass(slots=True)
+class Written:
+    """A reply as the bytes to be sent."""
+
+    data: bytes
+
+
+def written(serialize: Any) -> Callable[[Any], bytes]:
+    """A serializer that leaves a `Written` as it is."""
+
+    def write(reply: Any) -> bytes:
+        data: bytes = reply.data if type(reply) is Written else serialize(reply)
+        return data
+
+    return write
 
 
 def tolerant(deserialize: Any) -> Callable[[bytes], Message | Malformed]:

@@ -81,11 +81,11 @@ class Ranking:
         ranked: RankedList,
         query: ListQuery,
         full: bool,
-    ) -> None:
-        """The reply for one member, without the token of a next page."""
+    ) -> bytes:
+        """The reply for one member, without the token of a next page; see `replies.fill_leads`."""
         lead = (lambda i: view.catalog.get(Lead, i)) if full else None
-        replies.fill_leads(reply, ranked, worker.tenant, query.offset, lead, view.holders)
         self.fill_decision(reply, worker, view, member_id, query)
+        return replies.fill_leads(reply, ranked, worker.tenant, query.offset, lead, view.holders)
 
     def fill_decision(
         self,

@@ -20,7 +20,7 @@ from recsvc.errors import (
 )
 from recsvc.matching.pipeline import Pipeline
 from recsvc.matching.queries import ListQuery
-from recsvc.serving.interceptors import current_call
+from recsvc.serving.interceptors import Written, current_call
 from recsvc.serving.servicers.explanation import Explanation
 from recsvc.serving.servicers.ranking import Ranking
 from recsvc.serving.servicers.shared import Context, Service, naming, pipeline_of
@@ -43,9 +43,9 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         self._ranking = Ranking(service)
         self._explanation = Explanation(service)
 
-    async def RecommendLeads(
+    async def RecommendLeads(  # type: ignore[override]  # written already
         self, request: pb.RecommendLeadsRequest, context: Context
-    ) -> pb.RecommendLeadsResponse:
+    ) -> Written:
         """See the contract."""
         worker = self._service.worker(request.member, "member")
         member_id = names.parse_name(request.member, worker.tenant, "members", "member")
@@ -85,9 +85,9 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         if reply.results:
             yield reply
 
-    async def MatchMembers(
+    async def MatchMembers(  # type: ignore[override]  # written already
         self, request: pb.MatchMembersRequest, context: Context
-    ) -> pb.MatchMembersResponse:
+    ) -> Written:
         """See the contract."""
         worker = self._service.worker(request.parent, "parent")
         names.parse_tenant(request.parent, worker.tenant)
@@ -125,16 +125,17 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         view: View,
         member_id: str,
         options: queries.ListOptions,
-    ) -> pb.RecommendLeadsResponse:
+    ) -> Written:
         pipeline = pipeline_of(view)
         query = self._ranking.page_query(options, request, view)
         with naming(member=request.member):
             ranked = pipeline.recommend(member_id, query)
         reply = pb.RecommendLeadsResponse()
-        self._ranking.fill_leads(reply, worker, view, member_id, ranked, query, options.full)
+        full = options.full
+        items = self._ranking.fill_leads(reply, worker, view, member_id, ranked, query, full)
         current_call().answered(member=member_id, reply=reply)
         reply.next_page_token = self._ranking.next_token(request, view, query, ranked)
-        return reply
+        return Written(items + reply.SerializeToString())
 
     def _matched(
         self,
@@ -143,7 +144,7 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         view: View,
         subject: str | Lead,
         options: queries.ListOptions,
-    ) -> pb.MatchMembersResponse:
+    ) -> Written:
         pipeline = pipeline_of(view)
         query = self._ranking.page_query(options, request, view)
         with naming(lead=request.lead):
@@ -151,11 +152,11 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         lead_id = subject if isinstance(subject, str) else ""
         member = (lambda i: view.catalog.get(Member, i)) if options.full else None
         reply = pb.MatchMembersResponse()
-        replies.fill_members(reply, ranked, worker.tenant, query.offset, member)
+        items = replies.fill_members(reply, ranked, worker.tenant, query.offset, member)
         self._ranking.fill_decision(reply, worker, view, lead_id, query)
         current_call().answered(lead=lead_id, reply=reply)
         reply.next_page_token = self._ranking.next_token(request, view, query, ranked)
-        return reply
+        return Written(items + reply.SerializeToString())
 
     def _subject(self, request: pb.MatchMembersRequest, worker: TenantWorker) -> str | Lead:
         match request.WhichOneof("subject"):
@@ -184,7 +185,9 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         except ServiceError as error:
             result.error.CopyFrom(row_error(error, index, name))
         else:
-            self._ranking.fill_leads(result.reply, worker, view, member_id, ranked, query, full)
+            reply = result.reply
+            items = self._ranking.fill_leads(reply, worker, view, member_id, ranked, query, full)
+            reply.MergeFromString(items)
 
 
 class _Turn:
