@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
+
 from features.entities import Lead
 from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
 from recsvc.matching.candidates import CandidateConfig
@@ -105,7 +107,7 @@ class Pipeline:
             scored = score_leads(snapshot, columns, local, rows, when)
 
         def tell(page: I64) -> Told:
-            kinds = self._kinds.of(row)[None]
+            kinds = self._kinds.of(np.array([row]))
             return told_leads(snapshot, columns, local, rows, scored, page, kinds, _OF_MEMBER)
 
         mode = member_mode(columns, local)
@@ -147,7 +149,7 @@ class Pipeline:
             scored = score_members(snapshot, rows, leads, local, when)
 
         def tell(page: I64) -> Told:
-            kinds = self._kinds.of_all(rows[page])
+            kinds = self._kinds.of(rows[page])
             return told_members(snapshot, leads, local, rows, scored, page, kinds, _OF_LEAD)
 
         mode = lead_mode(leads, local)

@@ -15,7 +15,7 @@ from recsvc.model.snapshot import Snapshot
 from recsvc.model.terms import INDEX
 from recsvc.store.codec import decode_entity
 
-_MOST_KEPT = 20_000
+_NOT_READ = -1
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,28 +51,19 @@ class PlaceKinds:
 
     def __init__(self, snapshot: Snapshot) -> None:
         self._snapshot = snapshot
-        self._kept: dict[int, I8] = {}
+        self._kept = np.full((snapshot.members.base_count, PLACES), _NOT_READ, np.int8)
 
-    def of_all(self, rows: I64) -> I8:
+    def of(self, rows: I64) -> I8:
         """Of members' global rows int64[n] (int8[n, PLACES])."""
-        found = np.zeros((len(rows), PLACES), np.int8)
-        for at, row in enumerate(rows.tolist()):
-            found[at] = self.of(row)
+        base = rows < len(self._kept)
+        found = np.full((len(rows), PLACES), _NOT_READ, np.int8)
+        found[base] = self._kept[rows[base]]
+        for at in np.flatnonzero(found[:, 0] == _NOT_READ):
+            row = int(rows[at])
+            found[at] = place_kinds(member_record(self._snapshot, row))
+            if row < len(self._kept):  # a tail row's record may be replaced: it is read anew
+                self._kept[row] = found[at]
         return found
-
-    def of(self, row: int) -> I8:
-        """Of a member's global row (int8[PLACES]).
-
-        A tail row's record may be replaced: it is read anew.
-        """
-        kinds = self._kept.get(row)
-        if kinds is None:
-            kinds = place_kinds(member_record(self._snapshot, row))
-            if row < self._snapshot.members.base_count:
-                if len(self._kept) >= _MOST_KEPT:
-                    self._kept.clear()
-                self._kept[row] = kinds
-        return kinds
 
 
 def distance_km(pair: Pair) -> float | None:
