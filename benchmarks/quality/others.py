@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 
-from benchmarks.quality import ours
+from benchmarks.quality import ours as own
 from benchmarks.quality.asked import why_not
 from benchmarks.quality.compare import Contender
 from benchmarks.quality.environment import TOO_SLOW, PeerEnvironment
@@ -24,21 +25,22 @@ from training.logs import read_dataset
 
 AT_ONCE = 2
 Say = Callable[[str], None]
+Asked: TypeAlias = Iterable[tuple[Question, Contender]]
 
 
 def ask_others(
-    task: Task, plan: Plan, jobs: Jobs, say: Say
+    task: Task, plan: Plan, jobs: Jobs, say: Say, alone: Callable[[], Asked]
 ) -> Iterator[tuple[Question, Contender]]:
-    """Variants, one after the other, and beside them the peers: two threads are busy throughout.
+    """Our models `alone` and our variants, one after the other, and beside them the peers.
 
     So their training seconds are those of two things that share the machine. A peer that half the
     memory does not hold is asked again in the end, alone and with all of it.
     """
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        changed = pool.submit(lambda: list(_ask_variants(task, plan, say)))
+        ours = pool.submit(lambda: [*alone(), *_ask_variants(task, plan, say)])
         asked = list(_ask_peers(task, plan, jobs, pool, say)) if plan.peers else []
         peers = [(question, name, one.result()) for question, name, one in asked]
-        yield from changed.result()
+        yield from ours.result()
     for place, (question, name, answer) in enumerate(peers):
         if plan.peers and _again(answer):
             say(f"{name} again, with all of the memory")
@@ -92,17 +94,17 @@ def _ask_variants(task: Task, plan: Plan, say: Say) -> Iterator[tuple[Question, 
         except RecsvcError as error:
             trained, problem = None, f"cannot be trained: {error}"
         for question in questions:
-            answer = ours.ask(trained, task, question) if trained else Answer(note=problem)
+            answer = own.ask(trained, task, question) if trained else Answer(note=problem)
             yield question, Contender(variant.name, "ours", answer)
 
 
-def _trained(variant: Variant, task: Task, plan: Plan) -> ours.Trained:
+def _trained(variant: Variant, task: Task, plan: Plan) -> own.Trained:
     # One thread: the peers have the other, and the same bytes come out.
     config = replace(variant.config, threads=1)
     if not variant.without_columns:
-        return ours.train_ungated(task.folder, config)
+        return own.train_ungated(task.folder, config)
     folder = plan.work / "variant"
     data = read_dataset(task.folder)
     every = np.ones(len(data.events), bool)
     write_part(task.folder, folder, data, every, without_columns=variant.without_columns)
-    return ours.train_ungated(folder, config)
+    return own.train_ungated(folder, config)

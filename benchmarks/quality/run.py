@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from benchmarks.quality import ours
@@ -39,10 +39,11 @@ class TaskRun:
         latencies = {
             q.name: self._latency(trained, q, asked[q.name][0].answer) for q in self.task.questions
         }
-        if trained.bundle is not None and self.plan.alone:
-            self._ask_alone(trained, asked)
         self._ask_oracle(asked)
-        for question, other in ask_others(self.task, self.plan, self.jobs, self.say):
+        others = ask_others(
+            self.task, self.plan, self.jobs, self.say, lambda: self._ask_alone(trained)
+        )
+        for question, other in others:
             asked[question.name].append(other)
         return self._compared(asked, latencies)
 
@@ -92,36 +93,33 @@ class TaskRun:
 
         return told
 
-    def _ask_alone(self, trained: ours.Trained, asked: dict[str, list[Contender]]) -> None:
+    def _ask_alone(self, trained: ours.Trained) -> Iterator[tuple[Question, Contender]]:
         bundle = trained.bundle
-        assert bundle is not None
+        if bundle is None or not self.plan.alone:
+            return
         data = replace(self.task.full, events=self.task.train)
         content = bundle.space.content(data.leads)
-        for name, embedding, took in models_alone(data, content, self.plan.config, self.say):
-            self._ask_vectors(name, embedding.members, embedding.leads, took, "", asked)
+        # One thread: a peer has the other, and BPR and LightFM repeat exactly.
+        config = replace(self.plan.config, threads=1)
+        for name, embedding, took in models_alone(data, content, config, self.say):
+            yield from self._ask_vectors(name, embedding.members, embedding.leads, took)
         if len(bundle.lead_ids) != len(data.leads):
-            blend = Contender(BLEND, "ours", Answer(note="drafts are in no table of vectors"))
-            for contenders in asked.values():
-                contenders.append(blend)
+            for question in self.task.questions:
+                note = "drafts are in no table of vectors"
+                yield question, Contender(BLEND, "ours", Answer(note=note))
             return
         stages = trained.report.seconds
         seconds = sum(stages.get(stage, 0.0) for stage in ("choose", "final state"))
-        made_of = f"{bundle.manifest.embedding}"
-        self._ask_vectors(BLEND, *blend_of(bundle), seconds, made_of, asked)
+        yield from self._ask_vectors(
+            BLEND, *blend_of(bundle), seconds, f"{bundle.manifest.embedding}"
+        )
 
     def _ask_vectors(
-        self,
-        name: str,
-        members: F32,
-        leads: F32,
-        seconds: float,
-        note: str,
-        asked: dict[str, list[Contender]],
-    ) -> None:
+        self, name: str, members: F32, leads: F32, seconds: float, note: str = ""
+    ) -> Iterator[tuple[Question, Contender]]:
         for question in self.task.questions:
             answer = ask_vectors(members, leads, self.jobs.of(question), seconds)
-            told = Contender(name, "ours", replace(answer, note=note))
-            asked[question.name].append(told)
+            yield question, Contender(name, "ours", replace(answer, note=note))
 
     def _ask_oracle(self, asked: dict[str, list[Contender]]) -> None:
         for question in self.task.questions:
