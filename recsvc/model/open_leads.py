@@ -53,37 +53,43 @@ def lead_verdict(leads: LeadColumns, row: int, now_us: int) -> int:
 
 @njit(cache=True, nogil=True)
 def _lasting_worth(
-    model: AdditiveModel, context: TermContext, leads: LeadColumns, rows: I32, now_us: int
+    model: AdditiveModel,
+    context: TermContext,
+    leads: LeadColumns,
+    first: int,
+    last: int,
+    now_us: int,
 ) -> F32:
-    """The terms (float32[s] by slot) that neither a member changes nor, within a month, time."""
-    worth = np.zeros(len(rows), np.float32)
+    """The terms (float32[last - first] by row) that neither a member changes nor, within a month,
+    time.
+    """
+    worth = np.zeros(last - first, np.float32)
     features = np.empty(FEATURE_COUNT, np.float32)
     columns = np.empty((len(_LASTING), _CHUNK), np.float32)
-    for start in range(0, len(rows), _CHUNK):
-        part = rows[start : start + _CHUNK]
+    for start in range(0, len(worth), _CHUNK):
+        part = worth[start : start + _CHUNK]
         for i in range(len(part)):
-            of_lead(leads, part[i], now_us, context, features)
+            of_lead(leads, first + start + i, now_us, context, features)
             for at in range(len(_LASTING)):
                 columns[at, i] = features[_LASTING[at]]
         # A term of all rows at once: see `_add_terms`.
         for at in range(len(_LASTING)):
-            column, out = columns[at, : len(part)], worth[start : start + len(part)]
-            add_table_values(model, _LASTING[at], column, out)
+            add_table_values(model, _LASTING[at], columns[at, : len(part)], part)
     return worth
 
 
 @njit(cache=True, nogil=True)
 def _worth_now(
-    model: AdditiveModel, leads: LeadColumns, rows: I32, lasting: F32, now_us: int
+    model: AdditiveModel, leads: LeadColumns, first: int, lasting: F32, now_us: int
 ) -> F32:
-    """The terms that no member changes: the lasting ones and the age's."""
+    """The terms (by row, from `first` on) that no member changes: the lasting ones, the age's."""
     worth = lasting.copy()
     ages = np.empty(_CHUNK, np.float32)
-    for start in range(0, len(rows), _CHUNK):
-        part = rows[start : start + _CHUNK]
+    for start in range(0, len(worth), _CHUNK):
+        part = worth[start : start + _CHUNK]
         for i in range(len(part)):
-            ages[i] = log_age(leads.create_time_us[part[i]], now_us)
-        add_table_values(model, _AGE, ages[: len(part)], worth[start : start + len(part)])
+            ages[i] = log_age(leads.create_time_us[first + start + i], now_us)
+        add_table_values(model, _AGE, ages[: len(part)], part)
     return worth
 
 
@@ -95,7 +101,7 @@ class LeadsAt:
     until_us: int
     asked_us: int
     month: int  # column of the topics' moments
-    lasting: F32  # [n] by slot: what the month leaves alone of `worth`
+    lasting: F32  # [n] by row: what the month leaves alone of `worth`
     verdict: U8  # [n] by slot
     worth: F32  # [n] by slot
     block_worth: F32  # [b] between the mean and the best of its open leads, -inf when none is
@@ -139,13 +145,13 @@ class OpenLeads:
         return state
 
     def _compute(self, now_us: int) -> LeadsAt:
-        leads, rows = self._leads.base, self._blocks.row
+        leads = self._leads.base
         count = max(int(leads.organization.max(initial=-1)) + 1, 0)
         span = now_us - _STALE_US, now_us + _STALE_US
-        judged = _judge(leads, rows, count, now_us, *span)
+        judged = _judge(leads, self._blocks.slot, count, now_us, *span)
         verdict, open_in, open_count, removed, from_us, until_us = judged
         month, lasting = self._lasting(now_us)
-        worth = _worth_now(self._model, leads, rows, lasting, now_us)
+        worth = _worth_now(self._model, leads, 0, lasting, now_us)[self._blocks.row]
         block_worth = sum_blocks(self._blocks, verdict, worth)
         opened = np.empty(0, np.int64)
         if self._open_then is not None:
@@ -160,8 +166,8 @@ class OpenLeads:
         for state in self._states:
             if state.month == month:
                 return month, state.lasting  # corrected with the state
-        leads, rows = self._leads.base, self._blocks.row
-        return month, _lasting_worth(self._model, context, leads, rows, now_us)
+        leads = self._leads.base
+        return month, _lasting_worth(self._model, context, leads, 0, len(leads.alive), now_us)
 
     def _correct(self, state: LeadsAt, row: int) -> None:
         leads, blocks = self._leads.base, self._blocks
@@ -175,10 +181,10 @@ class OpenLeads:
         state.open_in[row] = NOT_OPEN if new else organization
         if new == 0 and self._open_then is not None and not self._open_then[row]:
             state.opened = np.union1d(state.opened, [row]).astype(np.int32)
-        here, alone, then = slice(slot, slot + 1), blocks.row[slot : slot + 1], state.asked_us
-        lasting = _lasting_worth(self._model, self._context, leads, alone, then)
+        here, then = slice(row, row + 1), state.asked_us
+        lasting = _lasting_worth(self._model, self._context, leads, row, row + 1, then)
         state.lasting[here] = lasting
-        state.worth[here] = _worth_now(self._model, leads, alone, lasting, then)
+        state.worth[slot] = _worth_now(self._model, leads, row, lasting, then)[0]
         block = int(np.searchsorted(blocks.block_start, slot, side="right")) - 1
         _sum_blocks(
             blocks.block_start, state.verdict, state.worth, state.block_worth, block, block + 1
@@ -192,20 +198,20 @@ class OpenLeads:
 
 @njit(cache=True, nogil=True)
 def _judge(
-    leads: LeadColumns, rows: I32, organizations: int, now_us: int, from_us: int, until_us: int
+    leads: LeadColumns, slots: I32, organizations: int, now_us: int, from_us: int, until_us: int
 ) -> tuple[U8, I32, I64, I64, int, int]:
     """Verdict by slot, organization by row (NOT_OPEN), open leads by organization, counts, and how
-    long it holds.
+    long it holds. Row by row: in the order of slots, each would miss the cache in every column.
     """
-    verdict = np.empty(len(rows), np.uint8)
-    open_in = np.full(len(rows), NOT_OPEN, np.int32)
+    verdict = np.empty(len(slots), np.uint8)
+    open_in = np.full(len(slots), NOT_OPEN, np.int32)
     open_count = np.zeros(organizations + 1, np.int64)
     removed = np.zeros(_VERDICTS, np.int64)
-    for slot in range(len(rows)):
-        row = rows[slot]
-        verdict[slot] = lead_verdict(leads, row, now_us)
-        removed[verdict[slot]] += 1
-        if verdict[slot] == 0:
+    for row in range(len(slots)):
+        stands = lead_verdict(leads, row, now_us)
+        verdict[slots[row]] = stands
+        removed[stands] += 1
+        if stands == 0:
             open_in[row] = leads.organization[row]
             open_count[leads.organization[row]] += 1
         for moment in (leads.close_time_us[row], leads.create_time_us[row]):
