@@ -84,6 +84,8 @@ class TaskRun:
             problem = f"the service could not be asked: {error}"
             return lambda row: replace(row, note=problem) if row.system == SERVED else row
         agreed = f"service and pipeline agree on {found.agreed} of {found.compared} replies"
+        if question.is_costly:  # a page is searched for less widely than a thousand members
+            agreed = f"{found.agreed} of {found.compared} pages begin the lists of a thousand"
 
         def told(row: Row) -> Row:
             if row.system != SERVED or row.part != "all":
