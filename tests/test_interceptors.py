@@ -175,13 +175,15 @@ async def test_more_calls_than_there_is_room_for_are_told_when_to_come_back(
     await service.recommendation.RecommendLeads(ANY_LIST, metadata=who)  # and there is room again
 
 
+@pytest.mark.parametrize("traced", [False, True])
 async def test_refused_calls_of_any_kind_are_told_the_same_and_share_a_line(
-    tmp_path: Path,
+    tmp_path: Path, traced: bool
 ) -> None:
     one_of_each = {kind: path for path, kind in sorted(method_kinds().items())}
     assert set(one_of_each) == {"unary_unary", "unary_stream", "stream_unary"}
     waits = pb.RecommendLeadsRequest(member=ANY_LIST.member, min_revision="0.9999999999999-0")
-    async with serving(tmp_path, "tiny", max_in_flight=1) as service:
+    tracing = {"enabled": traced}
+    async with serving(tmp_path, "tiny", max_in_flight=1, tracing=tracing) as service:
         first = asyncio.create_task(
             refused(service.recommendation.RecommendLeads(waits, timeout=30.0))
         )
