@@ -1,8 +1,9 @@
 """The rows a ranker learns from: claims, and beside them closer looks while claims are few.
 
 Who opens a lead, supports it or comments on it would rather take it than who passes it by: of a log
-with 900 claims, looks taught a third of what the ranker had failed to learn (simulated province of
-600 members, share of the oracle's claims .703 → .737; with 5,700 claims .761 → .767). A look's
+with 900 claims, looks taught half of what the ranker had failed to learn (simulated province of 600
+members, share of the oracle's claims .703 → .737, with weights from the truth .766; with 5,700
+claims .761 → .767, .788). A look's
 log-odds are `worth` times the score; slots have terms of their own for either kind.
 """
 
