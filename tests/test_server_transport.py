@@ -14,6 +14,7 @@ from recsvc.config import load_settings
 from recsvc.errors import ConfigError
 from recsvc.serving.grpc_server import server_credentials
 from recsvc.v1 import catalog_pb2, catalog_pb2_grpc
+from recsvc.v1 import recommendation_pb2 as pb
 from recsvc.v1 import resources_pb2 as res
 
 REQUEST = catalog_pb2.GetMemberRequest(name=f"{PARENT}/members/m0")
@@ -90,8 +91,15 @@ async def test_spans_when_they_are_asked_for(
         await service.catalog.GetMember(REQUEST)
         unknown = catalog_pb2.GetMemberRequest(name=f"{PARENT}/members/none")
         assert (await refused(service.catalog.GetMember(unknown))).reason == "UNKNOWN_MEMBER"
+        many = pb.BatchRecommendLeadsRequest(parent=PARENT, members=[f"{PARENT}/members/m0"])
+        parts = [part async for part in service.recommendation.BatchRecommendLeads(many)]
+        assert len(parts[0].results) == 1
+        many.parent = "tenants/never"
+        told = await refused(service.recommendation.BatchRecommendLeads(many))
+        assert told.code == "PERMISSION_DENIED"
     spans = capsys.readouterr().err
     assert spans.count('"/recsvc.v1.CatalogService/GetMember"') >= 2
+    assert spans.count('"/recsvc.v1.RecommendationService/BatchRecommendLeads"') >= 2
 
 
 async def test_messages_beyond_the_limit_are_refused(tmp_path: Path) -> None:

@@ -79,7 +79,8 @@ def build_server(
     guard: ServiceInterceptor,
 ) -> grpc.aio.Server:
     """The server of all services; it listens nowhere yet."""
-    interceptors: list[Any] = [*tracing_interceptor(settings.tracing), guard]
+    # The guard first: it writes to streams itself, where tracing iterates over what they answer.
+    interceptors: list[Any] = [guard, *tracing_interceptor(settings.tracing)]
     server = grpc.aio.server(
         interceptors=interceptors,
         options=(
