@@ -12,6 +12,7 @@ from recsvc.matching.masks import Masked
 from recsvc.matching.member_filter import MembersFiltered, kept_members
 from recsvc.matching.member_scan import Depth, Scope, find_members
 from recsvc.matching.new_rows import best_new_members
+from recsvc.matching.short_lists import members_from_list
 from recsvc.model.arrays import I32, I64, U8, LeadColumns
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
@@ -26,9 +27,10 @@ _FEW = 64
 class MemberConfig:
     """How many members are looked at for a lead, and below which number of rows all are ranked.
 
-    Each step looks closer (see `member_scan`): `looked` by cell, topic and willingness, of which
-    `kept` are compared by their vectors, beside `by_vector` of `probes` lists; `ranked` go on to
-    the ranker, and of members who are new or acted since the best `new` and some near ones.
+    `listed` of the lead's short list (`recsvc.matching.short_lists`), or else, each step looking
+    closer (see `member_scan`): `looked` by cell, topic and willingness, of which `kept` are
+    compared by their vectors, beside `by_vector` of `probes` lists; `ranked` go on to the ranker.
+    Of members who are new or acted since the best `new` and some near ones are ranked, too.
     """
 
     all_below: int = 512
@@ -38,6 +40,7 @@ class MemberConfig:
     probes: int = 64
     by_vector: int = 20
     ranked: int = 64
+    listed: int = 24
 
 
 def listed_members(
@@ -55,12 +58,28 @@ def listed_members(
     rows = snapshot.members.base_count
     if filtered.eligible_count <= max(config.all_below, 2 * depth):
         found = kept_members(snapshot, filtered)
+    elif (listed := _from_list(snapshot, leads, local, filtered, depth, config)) is not None:
+        found = listed
     else:
         scope = Scope(filtered.visible, filtered.verdict, mark, tick)
         found = _scanned(snapshot, leads, local, scope, filtered.risen, _depth(config, depth, rows))
     if len(filtered.tail) == 0:
         return found
     return np.concatenate([found, _of_tail(snapshot, leads, local, filtered.tail, depth, config)])
+
+
+def _from_list(
+    snapshot: Snapshot,
+    leads: LeadColumns,
+    local: int,
+    filtered: MembersFiltered,
+    depth: int,
+    config: MemberConfig,
+) -> I64 | None:
+    if leads is not snapshot.leads.base:
+        return None
+    least, most = max(config.listed, depth + depth // 8), max(config.listed, 2 * depth)
+    return members_from_list(snapshot, local, filtered, least, most)
 
 
 def member_candidates(

@@ -41,6 +41,7 @@ class MembersFiltered(NamedTuple):
     tail: U8
     eligible_count: int
     removed: dict[Verdict, int]
+    asked_us: int
 
 
 def filter_members(
@@ -84,7 +85,7 @@ def filter_members(
         counts[Verdict.DELETED + 1 : against] = counts[against + 1 :] = 0
     total = counts.tolist()
     removed = {verdict: total[verdict] for verdict in _COUNTED if total[verdict]}
-    return MembersFiltered(state.verdict, visible, tick, risen, tail, total[0], removed)
+    return MembersFiltered(state.verdict, visible, tick, risen, tail, total[0], removed, now_us)
 
 
 def kept_members(snapshot: Snapshot, filtered: MembersFiltered) -> I64:

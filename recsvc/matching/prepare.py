@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from itertools import pairwise
@@ -10,9 +11,12 @@ import numpy as np
 
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.lead_filter import filter_leads
+from recsvc.matching.listed_members import MemberConfig, listed_members
+from recsvc.matching.member_filter import filter_members
 from recsvc.matching.page import top
 from recsvc.matching.retrieve import listed_leads
 from recsvc.matching.score import score_leads
+from recsvc.matching.score_members import score_members
 from recsvc.model.arrays import I32
 from recsvc.model.bundle import Bundle, Manifest
 from recsvc.model.short_lists import ShortLists
@@ -27,12 +31,21 @@ THOROUGH = CandidateConfig(
 """How deep the search for a short list looks: .994 of what the ranker would choose among all."""
 
 
+LISTED_FOR_LEADS = 64
+THOROUGH_FOR_LEADS = MemberConfig(looked=1024, kept=256, probes=96, by_vector=40, ranked=128)
+"""The same for the members of an open lead."""
+
+
 def prepared(bundle: Bundle, threads: int = 1) -> Bundle:
-    """The same bundle with the tables of its snapshots and its members' short lists."""
+    """The same bundle with the tables of its snapshots and the short lists of members and leads."""
     made = with_tables(bundle)
-    lists = make_short_lists(made, threads)
-    if (lists.row >= 0).any():
-        made.tables.put("short_lists", lists)
+    tables = {
+        "short_lists": make_short_lists(made, threads),
+        "lead_lists": make_lead_lists(made, threads),
+    }
+    for name, lists in tables.items():
+        if (lists.row >= 0).any():
+            made.tables.put(name, lists)
     return made
 
 
@@ -44,19 +57,58 @@ def make_short_lists(
     They hold what is best at the time the bundle was made. Each thread works on its own members.
     """
     now_us = _made_us(bundle.manifest)
-    bounds = np.linspace(0, len(bundle.member_ids), threads + 1).astype(int).tolist()
 
     def part(span: tuple[int, int]) -> I32:
         return _lists_of(Snapshot(bundle), range(*span), now_us, config, length)
 
-    with ThreadPoolExecutor(threads) as pool:
-        rows = np.concatenate(list(pool.map(part, pairwise(bounds))))
+    rows = _in_parts(part, len(bundle.member_ids), threads)
     snapshot = Snapshot(bundle)
     blocks = snapshot.blocks
     open_then = np.zeros(len(bundle.lead_ids), np.uint8)
     open_then[blocks.row] = snapshot.open_leads.at(now_us).verdict == 0
     organizations = snapshot.organizations
     return ShortLists(rows, open_then, organizations.reach_sums(len(organizations)), now_us)
+
+
+def make_lead_lists(
+    bundle: Bundle,
+    threads: int = 1,
+    config: MemberConfig = THOROUGH_FOR_LEADS,
+    length: int = LISTED_FOR_LEADS,
+) -> ShortLists:
+    """Short lists of all open leads for which not all members would be compared one by one."""
+    now_us = _made_us(bundle.manifest)
+
+    def part(span: tuple[int, int]) -> I32:
+        return _lists_of_leads(Snapshot(bundle), range(*span), now_us, config, length)
+
+    rows = _in_parts(part, len(bundle.lead_ids), threads)
+    snapshot = Snapshot(bundle)
+    open_then = (snapshot.member_search.open.verdict == 0).astype(np.uint8)
+    organizations = snapshot.organizations
+    return ShortLists(rows, open_then, organizations.reach_sums(len(organizations)), now_us)
+
+
+def _in_parts(part: Callable[[tuple[int, int]], I32], count: int, threads: int) -> I32:
+    """What the threads make of their parts of `count` rows."""
+    bounds = np.linspace(0, count, threads + 1).astype(int).tolist()
+    with ThreadPoolExecutor(threads) as pool:
+        return np.concatenate(list(pool.map(part, pairwise(bounds))))
+
+
+def _lists_of_leads(
+    snapshot: Snapshot, leads: range, now_us: int, config: MemberConfig, length: int
+) -> I32:
+    out = np.full((len(leads), length), -1, np.int32)
+    columns, ids = snapshot.leads.base, snapshot.bundle.lead_ids.ids
+    for at, lead in enumerate(leads):
+        filtered = filter_members(snapshot, columns, lead, ids[lead], now_us)
+        if filtered.eligible_count > config.all_below:
+            rows = listed_members(snapshot, columns, lead, filtered, 1, config)
+            scored = score_members(snapshot, rows, columns, lead, now_us)
+            best = rows[top(scored.scores, length)]
+            out[at, : len(best)] = best
+    return out
 
 
 def _lists_of(

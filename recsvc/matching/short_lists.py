@@ -4,6 +4,9 @@ A member is, as long as the list holds what a search would find: they have not a
 row would have moved), may see the same organizations, and no recusal of theirs was lifted. Leads
 that opened since are added; of the listed ones those that are still open to this member are taken,
 best first. Who has too few of them left, or asks for a longer list, is searched for.
+
+For a lead it is the same: members who may be offered leads again, are worth much more than they
+were, or had a recusal lifted are ranked beside the listed ones.
 """
 
 from __future__ import annotations
@@ -13,7 +16,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from recsvc.matching.lead_filter import Filtered, is_left
-from recsvc.model.arrays import I32, I64
+from recsvc.matching.member_filter import MembersFiltered
+from recsvc.model.arrays import I32, I64, U8
 from recsvc.model.filter_world import FilterWorld, OpenRecord
 from recsvc.model.snapshot import Snapshot
 
@@ -43,6 +47,39 @@ def from_short_list(
         member_row,
         opened,
         filtered.visible,
+        filtered.tick,
+        least,
+        most,
+    )
+    return found if len(found) else None
+
+
+def members_from_list(
+    snapshot: Snapshot, lead: int, filtered: MembersFiltered, least: int, most: int
+) -> I64 | None:
+    """Base members to rank for a base lead; None: a search has to.
+
+    Every member has to see what they saw: who may be offered a lead is decided organization by
+    organization, and these change seldom.
+    """
+    lists = snapshot.lead_lists
+    if lists is None or lists.row.shape[1] < least or not snapshot.lead_reach.all_same():
+        return None
+    if abs(filtered.asked_us - lists.made_us) > _GOOD_FOR_US:
+        return None
+    lifted = (snapshot.members.row(member_id) for member_id in snapshot.recusals.lifted)
+    again = np.fromiter((r for r in lifted if 0 <= r < len(lists.open_then)), np.int32)
+    others = np.concatenate([filtered.risen, snapshot.opened_members.rows(), again])
+    if len(others) > _MOST_OPENED:
+        return None
+    found = _still_free(
+        lists.row,
+        lead,
+        others,
+        filtered.verdict,
+        filtered.visible,
+        snapshot.members.base.organization,
+        snapshot.member_search.marks.mark,
         filtered.tick,
         least,
         most,
@@ -85,3 +122,35 @@ def _still_open(
             found[count] = row
             count += 1
     return found[:count]
+
+
+@njit(cache=True)
+def _still_free(
+    lists: I32,
+    lead: int,
+    others: I32,
+    verdict: U8,
+    visible: NDArray[np.bool_],
+    organization: I32,
+    mark: I32,
+    tick: int,
+    least: int,
+    most: int,
+) -> I64:
+    """The others and the best listed members that are left, each once; nothing if too few are."""
+    found = np.empty(most + len(others), np.int64)
+    listed = count = 0
+    for i in range(len(others) + lists.shape[1]):
+        row = others[i] if i < len(others) else lists[lead, i - len(others)]
+        if row < 0 or listed == most:
+            break
+        if verdict[row] == 0 and visible[organization[row]] and mark[row] != tick:
+            mark[row] = tick
+            found[count] = row
+            count += 1
+            listed += i >= len(others)
+    if listed >= least:
+        return found[:count]
+    for row in found[:count]:
+        mark[row] = tick - 1  # a search may find them
+    return found[:0]

@@ -43,11 +43,14 @@ class OpenMembers:
         self.open_count: I64 = self._count(_KEPT)  # [organizations + 1], last: of none
         self.inactive_count: I64 = self._count(_INACTIVE)
         self._risen: set[int] = set()
+        self.changes = 0
+        """Moves whenever rows were corrected."""
 
     def follow(self) -> I32:
         """Takes in what happened to base rows; those worth much more now than they were."""
         touched = self._members.take_touched()
         if touched:
+            self.changes += 1
             rows = np.array(touched, np.int32)
             risen = _correct(
                 self._model,

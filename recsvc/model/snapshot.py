@@ -44,7 +44,7 @@ from recsvc.model.scan_rows import ScanRows, build_scan_rows, row_views
 from recsvc.model.scan_tables import ScanTables, scan_tables
 from recsvc.model.scan_world import World, make_world
 from recsvc.model.segments import Table
-from recsvc.model.short_lists import ListedReach, ShortLists
+from recsvc.model.short_lists import ListedReach, OpenedMembers, ShortLists
 from recsvc.store.codec import RecordKind
 from recsvc.store.revision import Revision
 
@@ -202,6 +202,25 @@ class Snapshot:
         """Whose members may see what they could when the short lists were made."""
         lists = self.short_lists
         return ListedReach(self.organizations, None if lists is None else lists.reach)
+
+    @cached_property
+    def lead_lists(self) -> ShortLists | None:
+        """The members that were found for each open base lead, None without."""
+        return self.bundle.tables.find("lead_lists", ShortLists)
+
+    @cached_property
+    def lead_reach(self) -> ListedReach:
+        """Whether everybody may see what they could when these were made."""
+        lists = self.lead_lists
+        return ListedReach(self.organizations, None if lists is None else lists.reach)
+
+    @cached_property
+    def opened_members(self) -> OpenedMembers:
+        """Who could be offered nothing when these were made."""
+        lists, state = self.lead_lists, self.member_search.open
+        return OpenedMembers(
+            state, np.ones_like(state.verdict) if lists is None else lists.open_then
+        )
 
     @cached_property
     def filter_world(self) -> FilterWorld:
