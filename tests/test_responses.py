@@ -15,7 +15,14 @@ from recsvc.model.terms import FEATURE_COUNT, INDEX
 from training.examples import features_of
 from training.exposures import Pairs
 from training.learn import learn_ranker
-from training.responses import LOOK_FEATURES, SLOT_FEATURES, as_claims, response_rows, with_slots
+from training.responses import (
+    LOOK_FEATURES,
+    SLOT_FEATURES,
+    as_claims,
+    response_rows,
+    share_of_looks,
+    with_slots,
+)
 
 NO_LOOKS = replace(CONFIG, examples=replace(CONFIG.examples, enough_rows=0))
 
@@ -64,7 +71,7 @@ def test_a_probability_is_that_of_a_claim() -> None:
 def test_each_kind_of_response_knows_its_own_slots_alone() -> None:
     pairs, features, _ = lesson(200, seed=2)
     seen = with_slots(features, pairs)
-    rows = response_rows(seen, pairs, 0.5, 10_000, seed=0)
+    rows = response_rows(seen, pairs, 0.5, 1.0, seed=0)
     assert len(rows.schema) == FEATURE_COUNT + len(SLOT_FEATURES) + len(LOOK_FEATURES)
     claims, looks = rows.features[:200], rows.features[200:]
     assert len(looks) == 200
@@ -81,13 +88,15 @@ def test_each_kind_of_response_knows_its_own_slots_alone() -> None:
 def test_looks_are_taken_until_there_are_enough_rows() -> None:
     pairs, features, _ = lesson(2_000, seed=3)
     seen = with_slots(features, pairs)
-    some = response_rows(seen, pairs, 0.5, 3_000, seed=0)
+    some = response_rows(seen, pairs, 0.5, share_of_looks(2_000, 3_000), seed=0)
     assert 2_900 < len(some.label) < 3_100
-    assert response_rows(seen, pairs, 0.5, 2_000, seed=0).worth is None
+    none = share_of_looks(2_000, 2_000)
+    assert response_rows(seen, pairs, 0.5, none, seed=0).worth is None
+    assert share_of_looks(2_000, 9_000) == 1.0
 
 
 def test_a_log_that_says_nothing_of_looks_has_claims_alone() -> None:
     pairs, features, _ = lesson(200, seed=4)
-    rows = response_rows(with_slots(features, pairs), replace(pairs, opened=None), 0.5, 999, 0)
+    rows = response_rows(with_slots(features, pairs), replace(pairs, opened=None), 0.5, 1.0, 0)
     assert rows.worth is None
     assert len(rows.label) == 200

@@ -16,7 +16,14 @@ from training.defaults import default_ranker
 from training.exposures import Pairs, weights_of
 from training.ranker import fit_additive
 from training.ranker_boost import Objective
-from training.responses import SLOT_FEATURES, Rows, as_claims, response_rows, with_slots
+from training.responses import (
+    SLOT_FEATURES,
+    Rows,
+    as_claims,
+    response_rows,
+    share_of_looks,
+    with_slots,
+)
 from training.split import halves
 
 FEWEST_POSITIVES = 20
@@ -51,8 +58,9 @@ def learn_ranker(
         rows = Rows(features, pairs.label, weights_of(pairs), groups, None, FEATURES)
         return Learned(_fit(rows, "ranking", config), UNCALIBRATED, len(pairs))
     seen = with_slots(features, pairs)
-    ranker = as_pushed(_fit(_responses(pairs, seen, config), "pointwise", config))
-    return Learned(ranker, _calibrate(pairs, seen, config), len(pairs))
+    looks = share_of_looks(len(pairs), config.examples.enough_rows)
+    ranker = as_pushed(_fit(_responses(pairs, seen, looks, config), "pointwise", config))
+    return Learned(ranker, _calibrate(pairs, seen, looks, config), len(pairs))
 
 
 def as_pushed(model: AdditiveModel) -> AdditiveModel:
@@ -67,10 +75,9 @@ def as_pushed(model: AdditiveModel) -> AdditiveModel:
     return AdditiveModel(**arrays, intercept=intercept)
 
 
-def _responses(pairs: Pairs, seen: F32, config: TrainingConfig) -> Rows:
+def _responses(pairs: Pairs, seen: F32, looks: float, config: TrainingConfig) -> Rows:
     """Rows of pairs and their features with slots (float32[n, F + 2])."""
-    enough = config.examples.enough_rows
-    return response_rows(seen, pairs, config.answers.opening_worth, enough, config.seed)
+    return response_rows(seen, pairs, config.answers.opening_worth, looks, config.seed)
 
 
 def _fit(rows: Rows, objective: Objective, config: TrainingConfig) -> AdditiveModel:
@@ -89,7 +96,7 @@ def _fit(rows: Rows, objective: Objective, config: TrainingConfig) -> AdditiveMo
     )
 
 
-def _calibrate(pairs: Pairs, seen: F32, config: TrainingConfig) -> Calibration:
+def _calibrate(pairs: Pairs, seen: F32, looks: float, config: TrainingConfig) -> Calibration:
     """Fitted on scores that a ranker of the other half of the leads gave, to pushes if there are.
 
     A probability is that of a push.
@@ -99,7 +106,7 @@ def _calibrate(pairs: Pairs, seen: F32, config: TrainingConfig) -> Calibration:
     for part in (half, ~half):
         if not 0 < pairs.label[~part].sum() < (~part).sum():
             return UNCALIBRATED
-        taught = _responses(pairs.select(~part), seen[~part], config)
+        taught = _responses(pairs.select(~part), seen[~part], looks, config)
         ranker = _fit(taught, "pointwise", config)
         scores[part] = additive_scores(ranker, as_claims(seen[part], taught))
     pushed = pushes(pairs)

@@ -3,8 +3,8 @@
 Who opens a lead, supports it or comments on it would rather take it than who passes it by: of a log
 with 900 claims, looks taught half of what the ranker had failed to learn (simulated province of 600
 members, share of the oracle's claims .703 → .737, with weights from the truth .766; with 5,700
-claims .761 → .767, .788). A look's
-log-odds are `worth` times the score; slots have terms of their own for either kind.
+claims .761 → .767, .788). A look's log-odds are `worth` times the score; slots have terms of their
+own for either kind.
 """
 
 from __future__ import annotations
@@ -47,18 +47,21 @@ def with_slots(features: F32, pairs: Pairs) -> F32:
     return np.column_stack([features, listed, depth])
 
 
-def response_rows(seen: F32, pairs: Pairs, worth: float, enough: int, seed: int) -> Rows:
+def share_of_looks(pair_count: int, enough: int) -> float:
+    """The share (0 to 1) of the pairs whose looks teach, so that there are `enough` rows in all."""
+    return min(max(enough - pair_count, 0) / max(pair_count, 1), 1.0)
+
+
+def response_rows(seen: F32, pairs: Pairs, worth: float, share: float, seed: int) -> Rows:
     """Claims of pairs with features and slots (float32[n, F + 2]), and beside them looks.
 
-    As many of these (by hash) as there may be until there are `enough` rows.
+    These of a `share` of the pairs, by hash.
     """
     schema = (*FEATURES, *SLOT_FEATURES)
     claims = Rows(seen, pairs.label, weights_of(pairs), pairs.member, None, schema)
-    room = enough - len(pairs)
-    if pairs.opened is None or room <= 0:
+    if pairs.opened is None or share <= 0.0:
         return claims
-    chance = pair_hash(pairs.member, pairs.lead, seed + 9)
-    kept = chance < room / len(pairs)
+    kept = pair_hash(pairs.member, pairs.lead, seed + 9) < share
     looks = int(kept.sum())
     width = len(FEATURES)
     schema += LOOK_FEATURES
