@@ -82,7 +82,7 @@ async def test_what_came_is_taken_in_before_the_next_is_served() -> None:
     async def call(number: int) -> None:
         gate.refuses()
         seen.append("in")
-        await gate.turn(at_hand=9)
+        await gate.turn(at_hand=99)
         seen.append("served")
 
     async def one_a_turn() -> list[asyncio.Task[None]]:
@@ -106,15 +106,16 @@ async def test_a_few_may_wait_however_long_calls_take() -> None:
 
 async def test_who_gives_up_while_waiting_keeps_nobody_else_waiting() -> None:
     gate = Gate(10.0)
-    turns = [asyncio.create_task(gate.turn(at_hand=9)) for _ in range(3)]
+    turns = [asyncio.create_task(gate.turn(at_hand=99)) for _ in range(3)]
     await asyncio.sleep(0)
     turns[1].cancel()
     await asyncio.gather(*turns, return_exceptions=True)
     assert [t.cancelled() for t in turns] == [False, True, False]
 
 
-async def test_a_call_that_is_alone_does_not_wait() -> None:
+@pytest.mark.parametrize("at_hand", [1, 16])
+async def test_a_call_beside_few_others_does_not_wait(at_hand: int) -> None:
     gate = Gate(10.0)
-    turn = gate.turn(at_hand=1)
+    turn = gate.turn(at_hand=at_hand)
     with pytest.raises(StopIteration):  # it ends without a turn of the event loop
         turn.send(None)

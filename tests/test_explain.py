@@ -24,7 +24,7 @@ from recsvc.matching.explain import (
 )
 from recsvc.matching.reason_facts import MOST_REASONS
 from recsvc.matching.score import score_pairs
-from recsvc.matching.scored_pair import Pair, distance_km, member_record
+from recsvc.matching.scored_pair import Pair, distance_km, kinds_of_places
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.terms import FEATURE_COUNT, INDEX
 from recsvc.model.verdicts import Verdict
@@ -46,8 +46,8 @@ def pair_of(snapshot: Snapshot, member_id: str, lead_id: str) -> tuple[Pair, flo
     members, local = snapshot.members.locate(member)
     leads, lead_local = snapshot.leads.locate(lead)
     seen = scored.features[0], scored.terms[0]
-    record = member_record(snapshot, member)
-    pair = Pair(members, local, leads, lead_local, *seen, record, "您")
+    kinds = kinds_of_places(snapshot, np.array([member]))[0]
+    pair = Pair(members, local, leads, lead_local, *seen, kinds, "您")
     return pair, float(scored.scores[0])
 
 

@@ -15,7 +15,7 @@ from features.extract import FeatureSpace
 from recsvc.matching.queries import Reason, Term
 from recsvc.matching.reason_facts import F64, GROUPS, tell
 from recsvc.matching.reason_texts import ReasonTexts
-from recsvc.matching.scored_pair import Pair, place_kinds
+from recsvc.matching.scored_pair import Pair
 from recsvc.model.arrays import F32, I32
 from recsvc.model.terms import FEATURES
 from recsvc.model.verdicts import Verdict
@@ -71,7 +71,7 @@ def reasons_of(
         pair.terms[None],
         np.zeros(1, np.int64),
         space.regions.middles,
-        place_kinds(pair.member)[None],
+        pair.kinds[None],
         silent_groups(but),
     )
     return next(in_words(*told, ReasonTexts(space, pair.you)))

@@ -100,6 +100,11 @@ class Page(Sequence[Item]):
     def __iter__(self) -> Iterator[Item]:
         return iter(self[:])
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Page) and self[:] == other[:]
+
+    __hash__ = None  # type: ignore[assignment]  # equal pages may differ in what they refer to
+
     def _made(self) -> Iterator[Item]:
         order, told = self._order.tolist(), self.told
         rows, adjustments = self._found.rows[self._order].tolist(), self.adjustments.tolist()

@@ -36,7 +36,7 @@ from recsvc.matching.resolve import resolve
 from recsvc.matching.retrieve import listed_leads
 from recsvc.matching.score import score_leads
 from recsvc.matching.score_members import score_members
-from recsvc.matching.scored_pair import PlaceKinds
+from recsvc.matching.scored_pair import kinds_of_places
 from recsvc.matching.told import Told, told_leads, told_members
 from recsvc.model.arrays import I64, LeadColumns
 from recsvc.model.segments import Table
@@ -90,7 +90,6 @@ class Pipeline:
         self._clock = clock
         self._to_member = ReasonTexts(snapshot.bundle.space, "您")
         self._of_member = ReasonTexts(snapshot.bundle.space, "该委员")
-        self._kinds = PlaceKinds(snapshot)
 
     def recommend(self, member_id: str, query: ListQuery) -> RankedList:
         """The best leads for a member. Raises UnknownMemberError, InvalidRegionCodeError."""
@@ -107,7 +106,7 @@ class Pipeline:
             scored = score_leads(snapshot, columns, local, rows, when)
 
         def tell(page: I64) -> Told:
-            kinds = self._kinds.of(np.array([row]))
+            kinds = kinds_of_places(snapshot, np.array([row]))
             return told_leads(snapshot, columns, local, rows, scored, page, kinds, _OF_MEMBER)
 
         mode = member_mode(columns, local)
@@ -149,7 +148,7 @@ class Pipeline:
             scored = score_members(snapshot, rows, leads, local, when)
 
         def tell(page: I64) -> Told:
-            kinds = self._kinds.of(rows[page])
+            kinds = kinds_of_places(snapshot, rows[page])
             return told_members(snapshot, leads, local, rows, scored, page, kinds, _OF_LEAD)
 
         mode = lead_mode(leads, local)

@@ -13,7 +13,7 @@ from recsvc.matching.masks import mask_members
 from recsvc.matching.modes import member_mode
 from recsvc.matching.queries import Reason, ServingMode, Term
 from recsvc.matching.score import score_pairs
-from recsvc.matching.scored_pair import Pair, member_record
+from recsvc.matching.scored_pair import Pair, kinds_of_places
 from recsvc.model.snapshot import Snapshot
 
 
@@ -37,7 +37,7 @@ def why_pairs(snapshot: Snapshot, pairs: Sequence[tuple[str, str]], now_us: int)
     bundle = snapshot.bundle
     scored = score_pairs(bundle, snapshot.members, members, snapshot.leads, leads, now_us)
     probabilities = bundle.calibration.probability(scored.scores)
-    found = []
+    kinds, found = kinds_of_places(snapshot, members), []
     for at, (member_row, lead_row) in enumerate(zip(members.tolist(), leads.tolist(), strict=True)):
         columns, local = snapshot.members.locate(member_row)
         pair = Pair(
@@ -46,7 +46,7 @@ def why_pairs(snapshot: Snapshot, pairs: Sequence[tuple[str, str]], now_us: int)
             *snapshot.leads.locate(lead_row),
             scored.features[at],
             scored.terms[at],
-            member_record(snapshot, member_row),
+            kinds[at],
         )
         found.append(
             Why(

@@ -5,10 +5,7 @@ from __future__ import annotations
 from features.extract import FeatureSpace
 from recsvc.matching.group_facts import Fact
 
-PLACE_KINDS = ("", "HOME", "WORK", "STUDIO")
-"""What a place of a member may be; the first is any other."""
-
-_PLACE_NAMES = ("常用地点", "住所", "单位", "工作室")
+_PLACE_NAMES = ("常用地点", "住所", "单位", "工作室")  # as in PLACE_KINDS
 _URGENCY = ("一般", "较急", "紧急", "特急")
 _LEVELS = ("同省", "同市", "同县（区）", "同乡镇（街道）")
 _MOST_KEPT = 20_000

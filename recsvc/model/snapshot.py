@@ -39,6 +39,7 @@ from recsvc.model.open_leads import OpenLeads
 from recsvc.model.organizations import OrganizationTree
 from recsvc.model.pair_facts import Facts, lead_facts, member_facts
 from recsvc.model.pair_world import PairWorlds
+from recsvc.model.place_kinds import PlaceKinds, place_kinds_of
 from recsvc.model.recusals import Recusals
 from recsvc.model.scan_rows import ScanRows, build_scan_rows, row_views
 from recsvc.model.scan_tables import ScanTables, scan_tables
@@ -56,6 +57,7 @@ WRITTEN = (
     "member_texts",
     "member_facts",
     "lead_facts",
+    "place_kinds",
 )
 """Properties of a snapshot whose tables are written with a bundle."""
 
@@ -178,6 +180,11 @@ class Snapshot:
     def lead_facts(self) -> Facts:
         """The base leads as ranking reads them."""
         return self.bundle.tables.get("lead_facts", Facts, lambda: lead_facts(self.leads.base))
+
+    @cached_property
+    def place_kinds(self) -> PlaceKinds:
+        """What the places of the base members are."""
+        return place_kinds_of(self.bundle)
 
     @cached_property
     def pair_worlds(self) -> PairWorlds:

@@ -69,8 +69,8 @@ class Gate:
 
     async def turn(self, at_hand: int) -> None:
         """Returns when it is the call's turn; `at_hand` calls, with this one, have not ended."""
-        if at_hand <= 1 and self._running is None:
-            return  # nobody else has been seen for a while
+        if at_hand <= _FEW and self._running is None:
+            return  # so few are taken in between two answers; nothing piles up
         if self._running is None and self._clock() - self._looked < _SLICE_SECONDS:
             return
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
