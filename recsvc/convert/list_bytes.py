@@ -20,35 +20,40 @@ _KEY_BYTES = 16
 _PAIR_BYTES = MOST_REASONS * _KEY_BYTES
 _NUMBER_BYTES = 8
 
-_number = struct.Struct("<d").pack
+_number = struct.Struct("<cd").pack
+"""A field with its number."""
 _CODES = [pb.ReasonCode.Value(f"REASON_CODE_{group}") for group in GROUPS]
 
 
 def item_bytes(page: Page, prefix: str, offset: int) -> bytes:
     """The items as a field of a list reply; names begin with `prefix`, places with `offset`."""
-    told, encoded = page.told, page.texts.encoded
+    told, encoded, ids = page.told, page.texts.encoded, page.ids
     facts, weights = told.fact.tobytes(), told.weight.tobytes()
+    counts, taken = told.counts.tolist(), page.adjustments.tolist()
     written: list[bytes] = []
     for i, (score, likely, km) in enumerate(told.numbers.tolist()):
-        name = (prefix + page.ids[i]).encode()
+        name = (prefix + ids[i]).encode()
         item = [_NAME, _length(len(name)), name, _POSITION, _length(offset + i)]
-        item += [_SCORE, _number(score)]
+        item.append(_number(_SCORE, score))
         if likely == likely:
-            item += [_LIKELY, _number(likely)]
+            item.append(_number(_LIKELY, likely))
         at, weight = i * _PAIR_BYTES, i * MOST_REASONS * _NUMBER_BYTES
-        for _ in range(told.counts[i]):
+        for _ in range(counts[i]):
             key = facts[at : at + _KEY_BYTES]
             said = encoded.get(key)
             if said is None:
                 said = encoded[key] = _reason(page, key)
-            item += [said, weights[weight : weight + _NUMBER_BYTES]]
+            item.append(said)
+            item.append(weights[weight : weight + _NUMBER_BYTES])
             at, weight = at + _KEY_BYTES, weight + _NUMBER_BYTES
         if km == km:
-            item += [_DISTANCE, _number(km)]
-        if page.adjustments[i]:
-            item += [_ADJUSTMENT, _number(page.adjustments[i])]
+            item.append(_number(_DISTANCE, km))
+        if taken[i]:
+            item.append(_number(_ADJUSTMENT, taken[i]))
         whole = b"".join(item)
-        written += [_ITEM, _length(len(whole)), whole]
+        written.append(_ITEM)
+        written.append(_length(len(whole)))
+        written.append(whole)
     return b"".join(written)
 
 

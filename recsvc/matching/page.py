@@ -80,7 +80,7 @@ class Page(Sequence[Item]):
         self._with_terms = with_terms
         self._items: tuple[Item, ...] | None = None
         self.texts = texts
-        self.ids = [found.table.identifier(row) for row in found.rows[order].tolist()]
+        self.ids = found.table.identifiers_of(found.rows[order].tolist())
         self.told = found.tell(order)
         self.adjustments = adjustments
         """What diversity took off each score (float32[n])."""

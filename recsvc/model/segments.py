@@ -82,6 +82,11 @@ class Table(Generic[Columns]):
             return self._ids.ids[row]
         return self._tail_ids[row - self.base_count]
 
+    def identifiers_of(self, rows: list[int]) -> list[str]:
+        """The ids of global rows."""
+        ids, tail, count = self._ids.ids, self._tail_ids, self.base_count
+        return [ids[row] if row < count else tail[row - count] for row in rows]
+
     def record(self, row: int) -> bytes:
         """The JSON record of a global row."""
         if row < self.base_count:

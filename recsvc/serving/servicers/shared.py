@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from typing import Any
@@ -81,15 +80,22 @@ class Service:
         return max(0.0, remaining - min(_MARGIN_SECONDS, 0.1 * remaining))
 
 
-@contextmanager
-def naming(member: str = "", lead: str = "", prefix: str = "") -> Iterator[None]:
+class naming:  # noqa: N801 - as contextlib names its own
     """Gives a NotFoundError of the pipeline, which knows ids only, the name and its field."""
-    try:
-        yield
-    except NotFoundError as error:
-        error.field = prefix + ("lead" if isinstance(error, UnknownLeadError) else "member")
-        error.resource = lead if isinstance(error, UnknownLeadError) else member
-        raise
+
+    __slots__ = ("_lead", "_member", "_prefix")
+
+    def __init__(self, member: str = "", lead: str = "", prefix: str = "") -> None:
+        self._member, self._lead, self._prefix = member, lead, prefix
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, NotFoundError):
+            is_lead = isinstance(error, UnknownLeadError)
+            error.field = self._prefix + ("lead" if is_lead else "member")
+            error.resource = self._lead if is_lead else self._member
 
 
 def live_view(worker: TenantWorker) -> View:
