@@ -113,6 +113,16 @@ async def test_who_gives_up_while_waiting_keeps_nobody_else_waiting() -> None:
     assert [t.cancelled() for t in turns] == [False, True, False]
 
 
+async def test_nobody_gets_a_turn_while_many_wait_for_their_answers() -> None:
+    gate, at_work = Gate(10.0), list(range(16))
+    gate.at_work = at_work
+    turns = [asyncio.create_task(gate.turn(at_hand=99)) for _ in range(3)]
+    await asyncio.sleep(0.02)
+    assert not any(turn.done() for turn in turns)
+    at_work.pop()
+    await asyncio.wait_for(asyncio.gather(*turns), 5.0)
+
+
 @pytest.mark.parametrize("at_hand", [1, 16])
 async def test_a_call_beside_few_others_does_not_wait(at_hand: int) -> None:
     gate = Gate(10.0)

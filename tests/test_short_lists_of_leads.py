@@ -76,6 +76,16 @@ def test_threads_change_nothing(bundle: Bundle) -> None:
     assert np.array_equal(one.reach, three.reach)
 
 
+def test_of_many_leads_the_newest_open_ones_have_lists(bundle: Bundle) -> None:
+    everything = make_lead_lists(bundle, 1, ALL, LENGTH)
+    few = make_lead_lists(bundle, 2, ALL, LENGTH, most=9)
+    listed, all_listed = few.row[:, 0] >= 0, everything.row[:, 0] >= 0
+    assert listed.sum() == 9
+    assert np.array_equal(few.row[listed], everything.row[listed])
+    created = bundle.leads.create_time_us
+    assert created[listed].min() >= np.sort(created[all_listed])[-9]
+
+
 def test_whoever_leaves_makes_room_and_whoever_returns_is_ranked_again(snapshot: Snapshot) -> None:
     lead_id = some_lead(snapshot)
     before = rows_for(snapshot, lead_id)

@@ -17,7 +17,7 @@ from recsvc.matching.page import top
 from recsvc.matching.retrieve import listed_leads
 from recsvc.matching.score import score_leads
 from recsvc.matching.score_members import score_members
-from recsvc.model.arrays import I32
+from recsvc.model.arrays import I32, I64, U8
 from recsvc.model.bundle import Bundle, Manifest
 from recsvc.model.short_lists import ShortLists
 from recsvc.model.snapshot import Snapshot, with_tables
@@ -32,6 +32,8 @@ THOROUGH = CandidateConfig(
 
 
 LISTED_FOR_LEADS = 64
+MOST_LEADS = 100_000
+"""Of so many leads members are listed, two minutes of one processor's time: of the newest."""
 THOROUGH_FOR_LEADS = MemberConfig(looked=1024, kept=256, probes=96, by_vector=40, ranked=128)
 """The same for the members of an open lead."""
 
@@ -63,9 +65,7 @@ def make_short_lists(
 
     rows = _in_parts(part, len(bundle.member_ids), threads)
     snapshot = Snapshot(bundle)
-    blocks = snapshot.blocks
-    open_then = np.zeros(len(bundle.lead_ids), np.uint8)
-    open_then[blocks.row] = snapshot.open_leads.at(now_us).verdict == 0
+    open_then = _open_leads(snapshot, now_us)
     organizations = snapshot.organizations
     return ShortLists(rows, open_then, organizations.reach_sums(len(organizations)), now_us)
 
@@ -75,15 +75,20 @@ def make_lead_lists(
     threads: int = 1,
     config: MemberConfig = THOROUGH_FOR_LEADS,
     length: int = LISTED_FOR_LEADS,
+    most: int = MOST_LEADS,
 ) -> ShortLists:
-    """Short lists of all open leads for which not all members would be compared one by one."""
+    """Short lists of the newest open leads, where not all members would be compared one by one."""
     now_us = _made_us(bundle.manifest)
+    snapshot = Snapshot(bundle)
+    open_rows = np.flatnonzero(_open_leads(snapshot, now_us))
+    order = np.argsort(-bundle.leads.create_time_us[open_rows], kind="stable")
+    chosen = np.sort(open_rows[order[:most]])
 
     def part(span: tuple[int, int]) -> I32:
-        return _lists_of_leads(Snapshot(bundle), range(*span), now_us, config, length)
+        return _lists_of_leads(Snapshot(bundle), chosen[slice(*span)], now_us, config, length)
 
-    rows = _in_parts(part, len(bundle.lead_ids), threads)
-    snapshot = Snapshot(bundle)
+    rows = np.full((len(bundle.lead_ids), length), -1, np.int32)
+    rows[chosen] = _in_parts(part, len(chosen), threads)
     open_then = (snapshot.member_search.open.verdict == 0).astype(np.uint8)
     organizations = snapshot.organizations
     return ShortLists(rows, open_then, organizations.reach_sums(len(organizations)), now_us)
@@ -96,12 +101,19 @@ def _in_parts(part: Callable[[tuple[int, int]], I32], count: int, threads: int) 
         return np.concatenate(list(pool.map(part, pairwise(bounds))))
 
 
+def _open_leads(snapshot: Snapshot, now_us: int) -> U8:
+    """Which base leads are open (uint8[n])."""
+    found = np.zeros(snapshot.leads.base_count, np.uint8)
+    found[snapshot.blocks.row] = snapshot.open_leads.at(now_us).verdict == 0
+    return found
+
+
 def _lists_of_leads(
-    snapshot: Snapshot, leads: range, now_us: int, config: MemberConfig, length: int
+    snapshot: Snapshot, leads: I64, now_us: int, config: MemberConfig, length: int
 ) -> I32:
     out = np.full((len(leads), length), -1, np.int32)
     columns, ids = snapshot.leads.base, snapshot.bundle.lead_ids.ids
-    for at, lead in enumerate(leads):
+    for at, lead in enumerate(leads.tolist()):
         filtered = filter_members(snapshot, columns, lead, ids[lead], now_us)
         if filtered.eligible_count > config.all_below:
             rows = listed_members(snapshot, columns, lead, filtered, 1, config)

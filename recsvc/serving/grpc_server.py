@@ -80,6 +80,7 @@ def build_server(
 ) -> grpc.aio.Server:
     """The server of all services; it listens nowhere yet."""
     # The guard first: it writes to streams itself, where tracing iterates over what they answer.
+    guard.follow(service.together)
     interceptors: list[Any] = [guard, *tracing_interceptor(settings.tracing)]
     server = grpc.aio.server(
         interceptors=interceptors,

@@ -37,6 +37,10 @@ class Together:
         self._seen = 0
         self._quiet_turns = 0
 
+    def __len__(self) -> int:
+        """How many wait."""
+        return len(self._waiting)
+
     def run(self, work: Callable[[], T]) -> asyncio.Future[T]:
         """What `work` returns or raises; it is called in the context of this call."""
         loop = asyncio.get_running_loop()

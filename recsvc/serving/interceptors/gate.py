@@ -16,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sized
 
 _SLICE_SECONDS = 0.05
 """Calls are answered for so long between two looks at what else came."""
@@ -43,10 +43,17 @@ _STORM_SHARE = 1 / 6
 class Gate:
     """Gives calls their turn in the order they came; one event loop."""
 
-    def __init__(self, most_seconds: float, clock: Callable[[], float] = time.perf_counter) -> None:
+    def __init__(
+        self,
+        most_seconds: float,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
         """`most_seconds`: who would wait longer should be refused."""
         self._most_seconds = most_seconds
         self._clock = clock
+        self.at_work: Sized = ()
+        """Calls that had their turn and wait for their answer: while they are not few, nobody gets
+        one, or the queue would be theirs and nobody would know how long it takes."""
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._arrived = 0
         self._looked = 0.0
@@ -71,7 +78,8 @@ class Gate:
         """Returns when it is the call's turn; `at_hand` calls, with this one, have not ended."""
         if at_hand <= _FEW and self._running is None:
             return  # so few are taken in between two answers; nothing piles up
-        if self._running is None and self._clock() - self._looked < _SLICE_SECONDS:
+        looked = self._clock() - self._looked < _SLICE_SECONDS
+        if self._running is None and looked and len(self.at_work) < _FEW:
             return
         mine: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.append(mine)
@@ -101,6 +109,9 @@ class Gate:
         """One call a turn of the loop, so that what is no call is not kept waiting."""
         begin, served = self._clock(), 0
         while self._waiting and self._clock() - begin < _SLICE_SECONDS:
+            if len(self.at_work) >= _FEW:
+                await asyncio.sleep(0)
+                continue
             mine = self._waiting.popleft()
             if not mine.done():  # its caller may have given up
                 mine.set_result(None)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sized
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -73,6 +73,10 @@ class ServiceInterceptor(_Base):
         self._gate = Gate(max_queue_seconds)
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._refusals = Refusals(metrics, self._calls)
+
+    def follow(self, at_work: Sized) -> None:
+        """Nobody gets a turn while there are too many of these calls: see `Gate`."""
+        self._gate.at_work = at_work
 
     async def intercept_service(
         self,
