@@ -44,6 +44,15 @@ def test_a_single_call_and_those_after_it_are_answered() -> None:
     assert asyncio.run(calls()) == [0, 1, 2]
 
 
+def test_who_is_alone_does_not_wait() -> None:
+    async def call() -> bool:
+        together = Together()
+        together.is_alone = lambda: True
+        return together.run(lambda: 1).done()
+
+    assert asyncio.run(call())
+
+
 def test_an_error_is_its_callers_own_and_whoever_gave_up_costs_nothing() -> None:
     done: list[str] = []
 

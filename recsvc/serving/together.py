@@ -36,6 +36,8 @@ class Together:
         self._waiting: deque[_Work] = deque()
         self._seen = 0
         self._quiet_turns = 0
+        self.is_alone: Callable[[], bool] = lambda: False
+        """Whether the call at hand is the only one: it waits for nobody."""
 
     def __len__(self) -> int:
         """How many wait."""
@@ -45,6 +47,10 @@ class Together:
         """What `work` returns or raises; it is called in the context of this call."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
+        if not self._waiting and self.is_alone():
+            self._waiting.append((copy_context(), work, answer))
+            self._answer()
+            return answer
         if not self._waiting:
             self._seen = self._quiet_turns = 0
             loop.call_soon(self._look)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sized
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,7 @@ from recsvc.serving.interceptors.gate import Gate
 from recsvc.serving.interceptors.messages import checked, checked_each, tolerant, written
 from recsvc.serving.interceptors.refusals import Refusals
 from recsvc.serving.metrics import Metrics
+from recsvc.serving.together import Together
 
 _WRITE_SECONDS = 0.05
 """Lines and numbers of calls are written down so soon: a worker that is killed loses that much."""
@@ -74,9 +75,10 @@ class ServiceInterceptor(_Base):
         self._guarded: dict[str, grpc.RpcMethodHandler[Any, Any]] = {}
         self._refusals = Refusals(metrics, self._calls)
 
-    def follow(self, at_work: Sized) -> None:
-        """Nobody gets a turn while there are too many of these calls: see `Gate`."""
-        self._gate.at_work = at_work
+    def follow(self, together: Together) -> None:
+        """Nobody gets a turn while many wait there (see `Gate`); who is alone waits for nobody."""
+        self._gate.at_work = together
+        together.is_alone = lambda: self._in_flight <= 1
 
     async def intercept_service(
         self,
