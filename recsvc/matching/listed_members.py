@@ -12,7 +12,7 @@ from recsvc.matching.masks import Masked
 from recsvc.matching.member_filter import MembersFiltered, kept_members
 from recsvc.matching.member_scan import Depth, Scope, find_members
 from recsvc.matching.new_rows import best_new_members
-from recsvc.matching.short_lists import members_from_list
+from recsvc.matching.short_lists import members_from_list, span
 from recsvc.model.arrays import I32, I64, U8, LeadColumns
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
@@ -78,8 +78,7 @@ def _from_list(
 ) -> I64 | None:
     if leads is not snapshot.leads.base:
         return None
-    least, most = max(config.listed, depth + depth // 8), max(config.listed, 2 * depth)
-    return members_from_list(snapshot, local, filtered, least, most)
+    return members_from_list(snapshot, local, filtered, *span(config.listed, depth))
 
 
 def member_candidates(

@@ -28,6 +28,11 @@ _MOST_OPENED = 64
 """So many leads that opened since are ranked beside the listed ones; with more, all search."""
 
 
+def span(listed: int, depth: int) -> tuple[int, int]:
+    """How many listed rows are ranked for a list of `depth`, at least and at most."""
+    return max(listed, depth + depth // 8), max(listed, 2 * depth)
+
+
 def from_short_list(
     snapshot: Snapshot, member_row: int, filtered: Filtered, least: int, most: int
 ) -> I64 | None:

@@ -47,14 +47,13 @@ class Together:
         """What `work` returns or raises; it is called in the context of this call."""
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[T] = loop.create_future()
-        if not self._waiting and self.is_alone():
-            self._waiting.append((copy_context(), work, answer))
-            self._answer()
-            return answer
-        if not self._waiting:
-            self._seen = self._quiet_turns = 0
-            loop.call_soon(self._look)
         self._waiting.append((copy_context(), work, answer))
+        if len(self._waiting) == 1:  # nobody looks yet
+            if self.is_alone():
+                self._answer()
+            else:
+                self._seen = self._quiet_turns = 0
+                loop.call_soon(self._look)
         return answer
 
     def _look(self) -> None:
