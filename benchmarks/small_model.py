@@ -66,20 +66,23 @@ def small_bundle(model_id: str, seed: int) -> Bundle:
 def variant(bundle: Bundle, model_id: str, number: int, *, new_vectors: bool, seed: int) -> Bundle:
     """A copy of a bundle under another id whose scores are all shifted by `number` hundredths, so
     that they tell which model a reply came from. With `new_vectors` it has embeddings of its own,
-    which rank differently.
+    which rank differently; without, the tables that were written with the bundle stay true.
     """
     members, leads, ranker = bundle.members, bundle.leads, bundle.ranker
     if new_vectors:
         rng = np.random.default_rng((seed, number))
         members = members._replace(vector=_redrawn(members.vector, rng))
         leads = leads._replace(vector=_redrawn(leads.vector, rng))
-    return replace(
+    made = replace(
         bundle,
         manifest=structs.replace(bundle.manifest, model_id=model_id, create_time=_now()),
         members=members,
         leads=leads,
         ranker=ranker._replace(intercept=ranker.intercept + number / 100),
     )
+    if not new_vectors:
+        made.tables.arrays |= bundle.tables.arrays
+    return made
 
 
 def _redrawn(vectors: F32, rng: np.random.Generator) -> F32:
