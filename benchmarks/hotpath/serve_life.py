@@ -32,7 +32,7 @@ from recsvc.settings import Settings
 from recsvc.store.embedded import EmbeddedValkey
 
 _START_SECONDS = 120.0
-_POLL_SECONDS = 0.01
+_POLL_SECONDS = 0.05
 _SWAP_CALLERS = 4
 
 

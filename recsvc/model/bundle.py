@@ -151,21 +151,27 @@ def write_bundle(bundle: Bundle, folder: Path) -> Manifest:
 
 
 def read_bundle(folder: Path, *, gently: bool = False) -> Bundle:
-    """Reads and verifies a bundle; `gently` beside requests that are being answered.
+    """Reads and verifies a bundle; `gently` in this thread alone, beside those that answer.
 
     Raises BundleMissingError, BundleVersionError (newer format or other features),
     BundleCorruptError (a file is missing, truncated or altered) or plain BundleError (features that
     this installation cannot read).
     """
     manifest = read_manifest(folder)
+    if gently:
+        _verify(folder, manifest, checksums(folder, gently))
+        return _read_checked(folder, manifest)
     with ThreadPoolExecutor(2) as apart:
         # Reading is the interpreter's work, hashing is not: the two take as long as one.
-        sums = apart.submit(checksums, folder, gently)
+        sums = apart.submit(checksums, folder)
         reading = apart.submit(_read_checked, folder, manifest)
-        found = sums.result()
+        _verify(folder, manifest, sums.result())
+    return reading.result()
+
+
+def _verify(folder: Path, manifest: Manifest, found: dict[str, str]) -> None:
     if found != manifest.files:
         raise BundleCorruptError(folder, _difference(found, manifest.files))
-    return reading.result()
 
 
 def _read_checked(folder: Path, manifest: Manifest) -> Bundle:

@@ -31,7 +31,7 @@ class Stage(Protocol):
 
     @property
     def live_model(self) -> str: ...
-    async def prepare(self, model_id: str) -> bool: ...
+    async def prepare(self, model_id: str, *, gently: bool = False) -> bool: ...
     async def swap_in(self, model_id: str) -> None: ...
     async def stand_in(self) -> None: ...
 
@@ -175,7 +175,8 @@ class ModelWatch:
         activations = await self._store.activations(self._tenant)
         is_new = published not in {a.model_version for a in activations}
         last_us = activations[-1].time_us - _SAME_MOMENT_US if activations else 0
-        if is_new and self._published_time_us() > last_us and await stage.prepare(published):
+        is_due = is_new and self._published_time_us() > last_us
+        if is_due and await stage.prepare(published, gently=True):
             lease = f"activate {published}"
             token = await self._store.acquire_lease(
                 self._tenant, lease, self._owner, _LEASE_SECONDS

@@ -20,6 +20,7 @@ from recsvc.matching.pipeline import PipelineConfig, now_us
 from recsvc.model.bundle import Bundle
 from recsvc.model.registry import ModelRegistry
 from recsvc.serving.feed import Feed
+from recsvc.serving.gentle import Gently
 from recsvc.serving.metrics import Metrics
 from recsvc.serving.model_watch import ModelWatch
 from recsvc.serving.replay import Replay
@@ -82,6 +83,8 @@ class TenantWorker:
         self.replay = Replay(tenant, store, registry, self._log, clock, self._options.pipeline)
         self._moved = asyncio.Condition()
         self._changing = asyncio.Lock()
+        self._pace = Gently()  # of the thread that prepares a model
+        self._pace.hurry()
         self._live: _Running | None = None
         self._prepared: _Running | None = None
 
@@ -173,8 +176,17 @@ class TenantWorker:
         if self._live is not None:
             self._live.feed.store_answers()
 
-    async def prepare(self, model_id: str, bundle: Bundle | None = None) -> bool:
-        """Loads a model beside the live one; False (and a problem) when it cannot be used."""
+    async def prepare(
+        self, model_id: str, bundle: Bundle | None = None, *, gently: bool = False
+    ) -> bool:
+        """Loads a model beside the live one; False (and a problem) when it cannot be used.
+
+        `gently`: nobody waits for it, so that it may take its time; see `recsvc.serving.gentle`.
+        """
+        if not gently:
+            self._pace.hurry()
+        elif self.live_model:
+            self._pace = Gently()
         async with self._changing:
             if self.live_model == model_id:
                 return True
@@ -184,10 +196,7 @@ class TenantWorker:
                 await self._prepared.feed.stop()
                 self._prepared = None
             try:
-                if bundle is None:
-                    gently = self._live is not None
-                    bundle = await asyncio.to_thread(self.registry.load, model_id, gently=gently)
-                view = await asyncio.to_thread(self._build, bundle)
+                view = await asyncio.to_thread(self._pace.run, lambda: self._load(model_id, bundle))
             except Exception as error:  # noqa: BLE001 - whatever a bundle does, the old one serves
                 self.models.refuse(model_id, error)
                 return False
@@ -216,6 +225,15 @@ class TenantWorker:
         if self.live is not None and self.live.serve_instead():
             await self._notify()
 
+    def _load(self, model_id: str, bundle: Bundle | None) -> View:
+        beside = self._live is not None
+        return self._build(bundle or self.registry.load(model_id, gently=beside))
+
+    def _activation_seen(self) -> None:
+        """Another worker has the model ready: replies of this one wait for it."""
+        self._pace.hurry()
+        self.models.activation_seen()
+
     def _build(self, bundle: Bundle | None) -> View:
         view = View(
             self.tenant, bundle, self._metrics, self._log, self.clock, self._options.pipeline
@@ -231,7 +249,7 @@ class TenantWorker:
             self._metrics,
             self._log,
             self._notify,
-            self.models.activation_seen,
+            self._activation_seen,
         )
         feed.start()
         return _Running(view, feed)
