@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from benchmarks.hotpath.worlds import SEED, TENANT, Step, World
 from features.errors import RecsvcError
 from features.vocabulary import Vocabulary
-from recsvc.matching.prepare import prepared
+from recsvc.matching.prepare import make_lead_lists, prepared
 from recsvc.model.arrays import F32, I64, LeadColumns, MemberColumns, stable_key
 from recsvc.model.bundle import Bundle, Records
 from recsvc.model.registry import ModelRegistry
@@ -54,10 +54,21 @@ def grown_models(world: World, members: int, leads: int, step: Step = lambda _: 
         folder.mkdir(parents=True, exist_ok=True)
         with TemporaryDirectory(dir=folder) as scratch:
             bundle = grow(world.bundle(), members, leads, SEED, Path(scratch))
-            # Short lists for millions take an hour, and only lists of leads are served from them.
-            many = members > world.size.members
-            registry.publish(with_tables(bundle) if many else prepared(bundle, os.cpu_count() or 1))
+            registry.publish(_prepared(bundle, many=members > world.size.members, step=step))
     return folder
+
+
+def _prepared(bundle: Bundle, *, many: bool, step: Step) -> Bundle:
+    """What training would publish; but leads for millions of members, which take hours to list and
+    which nobody asks for there, are not listed.
+    """
+    threads = os.cpu_count() or 1
+    if not many:
+        return prepared(bundle, threads)
+    made = with_tables(bundle)
+    step("listing members for each open lead")
+    made.tables.put("lead_lists", make_lead_lists(made, threads))
+    return made
 
 
 def grow(
