@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 from support.asking import ALL, NOBODY, add_copies
 from support.plain import PlainWorld
 from support.worlds import DAY_US, NOW_US, SCALE, pipeline_of, tiny_bundle, tiny_dataset
@@ -66,7 +67,7 @@ def check_list(pipeline: Pipeline, answer: RankedList, pairs: list[tuple[str, st
 @pytest.mark.parametrize("size", [1, 3, 7, 100])
 def test_pages_put_together_are_the_list(pipeline: Pipeline, diversity: float, size: int) -> None:
     for ask, who in ((pipeline.recommend, "m3"), (pipeline.match, "l34")):
-        whole = ask(who, replace(ALL, diversity=diversity))
+        whole = ask(who, structs.replace(ALL, diversity=diversity))
         assert len(whole.items) > 20
         pages: list[Item] = []
         more = True
@@ -87,13 +88,13 @@ def test_beyond_what_diversity_reorders_the_order_is_by_score() -> None:
     snapshot = Snapshot(tiny_bundle())
     add_copies(snapshot, DIVERSITY_POOL + 40)
     pipeline = pipeline_of(snapshot)
-    answer = pipeline.recommend(NOBODY, replace(ALL, diversity=0.5))
+    answer = pipeline.recommend(NOBODY, structs.replace(ALL, diversity=0.5))
     assert len(set(ids(answer))) == len(answer.items) == answer.eligible_count
     rest = answer.items[DIVERSITY_POOL:]
     assert [i.score for i in rest] == sorted((i.score for i in rest), reverse=True)
     assert all(i.diversity_adjustment == 0.0 for i in rest)
     for diversity in (0.0, 0.5):
-        whole = pipeline.recommend(NOBODY, replace(ALL, diversity=diversity))
+        whole = pipeline.recommend(NOBODY, structs.replace(ALL, diversity=diversity))
         for offset in (0, 150, 199, 200, 220):
             page = ListQuery(count=10, offset=offset, diversity=diversity)
             found = ids(pipeline.recommend(NOBODY, page))
@@ -175,7 +176,9 @@ def test_with_nothing_but_a_place_the_nearest_come_first() -> None:
 def test_as_of_a_time_only_what_there_was_is_offered(pipeline: Pipeline) -> None:
     created = {x.lead_id: x.create_time_us for x in tiny_dataset().leads}
     when = NOW_US - 100 * DAY_US
-    now, then = (set(ids(pipeline.recommend("m12", q))) for q in (ALL, replace(ALL, as_of_us=when)))
+    now, then = (
+        set(ids(pipeline.recommend("m12", q))) for q in (ALL, structs.replace(ALL, as_of_us=when))
+    )
     assert then < now | {x.lead_id for x in tiny_dataset().leads if x.close_time_us > when}
     assert all(created[i] <= when + DAY_US for i in then)
     assert any(created[i] > when + DAY_US for i in now)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from support.changes import Step, apply_steps
 from support.plain import PlainWorld
 from support.steps import steps
@@ -87,10 +88,10 @@ def test_eligibility_is_asked_like_a_list_asks_it(snapshot: Snapshot) -> None:
         lead_row = snapshot.leads.row(lead.lead_id)
         plain = all_verdicts(snapshot, row, lead_row, ANYTHING, NOW_US)
         found = pipeline.explain("m3", lead.lead_id, wanted=wanted).verdicts
-        alone = replace(wanted, candidate_ids=(lead.lead_id,))
+        alone = structs.replace(wanted, candidate_ids=(lead.lead_id,))
         assert pipeline.explain("m3", lead.lead_id, wanted=alone).verdicts == found
         assert found in (plain, (*plain, Verdict.NOT_ELIGIBLE))
-        other = replace(wanted, candidate_ids=("l0" if lead.lead_id != "l0" else "l1",))
+        other = structs.replace(wanted, candidate_ids=("l0" if lead.lead_id != "l0" else "l1",))
         assert (
             pipeline.explain("m3", lead.lead_id, wanted=other).verdicts[-1] is Verdict.NOT_ELIGIBLE
         )

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from msgspec import structs
 from support.asking import ALL
 from support.changes import apply_steps
 from support.worlds import (
@@ -154,7 +155,7 @@ def test_in_evaluation_every_lead_is_open() -> None:
     when = NOW_US
     over = {Verdict.CLOSED, Verdict.CAPACITY}
     for given, expected in ((bundle, over), (as_all_open(bundle), set())):
-        answer = Pipeline(Snapshot(given)).recommend("m12", replace(ALL, as_of_us=when))
+        answer = Pipeline(Snapshot(given)).recommend("m12", structs.replace(ALL, as_of_us=when))
         assert answer.removed.keys() & over == expected
     assert (bundle.leads.state > 1).any(), "the bundle itself stays as it is"
 

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
+from msgspec import structs
 from numpy.typing import NDArray
 from support.worlds import shared_bundle
 
@@ -99,7 +100,7 @@ def test_lists_are_the_same_with_and_without(folder: Path) -> None:
     read, query = read_bundle(folder), ListQuery(count=20)
     member = read.member_ids.ids[0]
     when = read.manifest.interest.reference_time_us
-    query = replace(query, as_of_us=when)
+    query = structs.replace(query, as_of_us=when)
     lists = [Pipeline(Snapshot(b)).recommend(member, query) for b in (read, shared_bundle())]
     assert lists[0] == lists[1]
     assert lists[0].items

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from msgspec import Struct
 
 from recsvc.convert import names, values
 from recsvc.errors import InvalidEnumError, InvalidIndexError, InvalidPageSizeError
@@ -28,8 +29,7 @@ _VIEWS = frozenset(pb.View.values())
 ListRequest = pb.RecommendLeadsRequest | pb.BatchRecommendLeadsRequest | pb.MatchMembersRequest
 
 
-@dataclass(frozen=True, slots=True)
-class ListOptions:
+class ListOptions(Struct, frozen=True):
     """What every ranked list takes; `diversity` None for the configured default."""
 
     count: int

@@ -13,10 +13,10 @@ def member_mode(members: MemberColumns, local: int) -> ServingMode:
     if members.events[local] > 0 or members.exposures[local] > 0:
         return ServingMode.PERSONALIZED
     known = (
-        members.text[local].any()
-        or members.topics[local, 0] >= 0
+        members.topics[local, 0] >= 0
         or members.sector[local] >= 0
         or not np.isnan(members.latitude_rad[local, 0])
+        or members.text[local].any()
     )
     return ServingMode.COLD_START if known else ServingMode.POPULARITY
 
@@ -26,8 +26,8 @@ def lead_mode(leads: LeadColumns, local: int) -> ServingMode:
     if leads.events[local] > 0 or leads.exposures[local] > 0:
         return ServingMode.PERSONALIZED
     known = (
-        leads.text[local].any()
-        or leads.topics[local, 0] >= 0
+        leads.topics[local, 0] >= 0
         or not np.isnan(leads.latitude_rad[local])
+        or leads.text[local].any()
     )
     return ServingMode.COLD_START if known else ServingMode.POPULARITY

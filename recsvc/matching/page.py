@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import overload
+from typing import NamedTuple, overload
 
 import numpy as np
 
@@ -26,8 +25,7 @@ DIVERSITY_POOL = 96
 _FEW = 256
 
 
-@dataclass(frozen=True)
-class Found:
+class Found(NamedTuple):
     """What retrieval and ranking found: candidate rows of `table` and how each scored.
 
     `tell(positions)` gives the reasons of the candidates at positions (int64[k]).

@@ -1,6 +1,6 @@
 """Questions to the pipeline and its answers, in plain types: nothing here knows the transport.
 
-What a page has many of is a `Struct`: it is made in a tenth of the time of a frozen dataclass.
+What each list makes is a `Struct`: it is made in a tenth of the time of a frozen dataclass.
 """
 
 from __future__ import annotations
@@ -25,8 +25,7 @@ class ServingMode(Enum):
     POPULARITY = "POPULARITY"  # nothing is known but the id
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(Struct, frozen=True):
     """What a request restricts itself to, in the caller's ids and codes; empty = anything."""
 
     topics: tuple[str, ...] = ()
@@ -40,8 +39,7 @@ ANYTHING = Wanted()
 """No restriction."""
 
 
-@dataclass(frozen=True, slots=True)
-class ListQuery:
+class ListQuery(Struct, frozen=True):
     """What every ranked list takes. `offset` + `count` at most 1,000.
 
     `as_of_us` is None for now. `diversity` 0 (best first) to 1.
@@ -85,8 +83,7 @@ class Item(Struct, frozen=True, gc=False):
     terms: tuple[Term, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RankedList:
+class RankedList(Struct, frozen=True):
     """The answer to a ListQuery. `removed` counts rows by the filter that took them."""
 
     items: Page

@@ -5,6 +5,7 @@ from __future__ import annotations
 from features.errors import DataError
 from features.regions import level_codes
 from recsvc.errors import InvalidRegionCodeError
+from recsvc.matching import filters, queries
 from recsvc.matching.filters import Eligibility
 from recsvc.matching.queries import Wanted
 from recsvc.model.arrays import LeadColumns, MemberColumns, stable_key
@@ -25,6 +26,8 @@ def resolve(
 
     Raises InvalidRegionCodeError.
     """
+    if wanted is queries.ANYTHING:
+        return filters.ANYTHING, 0
     names = snapshot.bundle.space.topics.names
     topics = tuple(names.get(t) for t in wanted.topics if t in names)
     organizations = tuple(snapshot.organizations.find(o) for o in wanted.organization_ids)

@@ -30,7 +30,7 @@ class Pair:
 def kinds_of_places(snapshot: Snapshot, rows: I64) -> I8:
     """What the places of members (global rows int64[n]) are (int8[n, PLACES])."""
     table = snapshot.place_kinds.kind
-    if len(rows) == 0 or rows.max() < len(table):
+    if not snapshot.members.tail_count or len(rows) == 0 or rows.max() < len(table):
         return table[rows]
     record = snapshot.members.record
     return np.stack([table[r] if r < len(table) else kinds_in(record(r)) for r in rows.tolist()])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -12,6 +12,7 @@ from recsvc.matching.reason_facts import F64, Mask, tell
 from recsvc.matching.score import Scored
 from recsvc.model.arrays import F32, I8, I32, I64, LeadColumns, MemberColumns
 from recsvc.model.pair_world import PairWorld
+from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.terms import INDEX
 
@@ -43,7 +44,7 @@ def told_leads(
     of the member's places.
     """
     parts = []
-    for at, in_tail, start in _parts(snapshot.leads.base_count, rows, page):
+    for at, in_tail, start in _parts(snapshot.leads, rows, page):
         columns = snapshot.leads.tail if in_tail else snapshot.leads.base
         world = snapshot.pair_worlds.of(members, columns)
         told = Told(*tell_leads(world, member, rows, start, *scored, page[at], kinds, silent))
@@ -63,7 +64,7 @@ def told_members(
 ) -> Told:
     """The same of a lead (local row) with listed members; `kinds` int8[len(page), 4]."""
     parts = []
-    for at, in_tail, start in _parts(snapshot.members.base_count, rows, page):
+    for at, in_tail, start in _parts(snapshot.members, rows, page):
         columns = snapshot.members.tail if in_tail else snapshot.members.base
         world = snapshot.pair_worlds.of(columns, leads)
         told = Told(*tell_members(world, lead, rows, start, *scored, page[at], kinds[at], silent))
@@ -71,10 +72,10 @@ def told_members(
     return _together(parts)
 
 
-def _parts(base_count: int, rows: I64, page: I64) -> Iterator[tuple[I64, bool, int]]:
+def _parts(table: Table[Any], rows: I64, page: I64) -> Iterator[tuple[I64, bool, int]]:
     """Places on the page in the base and in the tail: whether it is the tail, its first row."""
-    late = rows[page] >= base_count
-    if not late.any():
+    base_count = table.base_count
+    if not table.tail_count or not (late := rows[page] >= base_count).any():
         yield np.arange(len(page)), False, 0
         return
     if not late.all():

@@ -7,8 +7,6 @@ and the tenant is part of the seal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import msgspec
 
 from recsvc.errors import InvalidAttributionTokenError
@@ -20,8 +18,7 @@ MAX_TOKEN_LENGTH = 512
 _VERSION = 1
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What a reply was based on. `subject` is the stable key of the member, lead or draft.
 
     `whole_revision` is False where the revision had too many buckets to fit: only the time is kept.
