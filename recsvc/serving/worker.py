@@ -11,20 +11,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
 from structlog.typing import FilteringBoundLogger
 
 from recsvc.errors import NoModelError, NotReadyError, RevisionNotReachedError
 from recsvc.matching.pipeline import PipelineConfig, now_us
-from recsvc.model.bundle import Bundle
 from recsvc.model.registry import ModelRegistry
-from recsvc.serving.feed import Feed
 from recsvc.serving.gentle import Gently
 from recsvc.serving.metrics import Metrics
 from recsvc.serving.model_watch import ModelWatch
 from recsvc.serving.replay import Replay
-from recsvc.serving.view import View, warm_up
+from recsvc.serving.view import View
+from recsvc.serving.views import Running, Views
 from recsvc.store.protocol import Store, StoreUnavailable
 from recsvc.store.revision import Revision
 
@@ -38,13 +36,6 @@ class WorkerOptions:
     start_seconds: float = 10.0
     model_poll_seconds: float = 0.5
     pipeline: PipelineConfig = field(default_factory=PipelineConfig)
-
-
-class _Running(NamedTuple):
-    """A view and the feed that keeps it current."""
-
-    view: View
-    feed: Feed
 
 
 class TenantWorker:
@@ -80,13 +71,24 @@ class TenantWorker:
             clock,
             self._options.model_poll_seconds,
         )
+        self._views = Views(
+            tenant,
+            store,
+            registry,
+            metrics,
+            self._log,
+            clock,
+            self._options.pipeline,
+            self._notify,
+            self._activation_seen,
+        )
         self.replay = Replay(tenant, store, registry, self._log, clock, self._options.pipeline)
         self._moved = asyncio.Condition()
         self._changing = asyncio.Lock()
         self._pace = Gently()  # of the thread that prepares a model
         self._pace.hurry()
-        self._live: _Running | None = None
-        self._prepared: _Running | None = None
+        self._live: Running | None = None
+        self._prepared: Running | None = None
 
     @property
     def live(self) -> View | None:
@@ -134,9 +136,9 @@ class TenantWorker:
         for model_id in await self.models.candidates():
             if await self.prepare(model_id):
                 break
-        running = self._prepared or self._run_view(self._build(None))
+        running = self._prepared or self._views.run(self._views.build(None))
         self._prepared = None
-        await self._wait_caught_up(running.feed)
+        await running.caught_up()
         if self.models.wanted not in (None, "", running.view.model_id):
             running.view.serve_instead()
         await self._go_live(running)
@@ -157,28 +159,14 @@ class TenantWorker:
         model_id = self.live_model
         if not model_id:
             raise NoModelError("no model is active: train and publish one (recsvc train)")
-        bundle = await asyncio.to_thread(self.registry.load, model_id, gently=True)
-        view = await asyncio.to_thread(View, self.tenant, bundle, None, self._log, self.clock)
-        feed = Feed(
-            view, self.store, self.tenant, self._metrics, self._log, self._notify, lambda: None
-        )
-        feed.start()
-        try:
-            await self._wait_caught_up(feed)
-        finally:
-            await feed.stop()
-        if not feed.caught_up.is_set():
-            raise StoreUnavailable("the store went away while a view was built")
-        return view
+        return await self._views.apart(model_id)
 
     def store_answers(self) -> None:
         """Somebody has heard from the store: it is not away any more."""
         if self._live is not None:
             self._live.feed.store_answers()
 
-    async def prepare(
-        self, model_id: str, bundle: Bundle | None = None, *, gently: bool = False
-    ) -> bool:
+    async def prepare(self, model_id: str, *, gently: bool = False) -> bool:
         """Loads a model beside the live one; False (and a problem) when it cannot be used.
 
         `gently`: nobody waits for it, so that it may take its time; see `recsvc.serving.gentle`.
@@ -196,11 +184,14 @@ class TenantWorker:
                 await self._prepared.feed.stop()
                 self._prepared = None
             try:
-                view = await asyncio.to_thread(self._pace.run, lambda: self._load(model_id, bundle))
+                view = await asyncio.to_thread(
+                    self._pace.run,
+                    lambda: self._views.load(model_id, beside=self._live is not None),
+                )
             except Exception as error:  # noqa: BLE001 - whatever a bundle does, the old one serves
                 self.models.refuse(model_id, error)
                 return False
-            self._prepared = self._run_view(view)
+            self._prepared = self._views.run(view)
             return True
 
     async def swap_in(self, model_id: str) -> None:
@@ -209,7 +200,7 @@ class TenantWorker:
             old, new = self._live, self._prepared
             if new is None or new.view.model_id != model_id:
                 return  # another was prepared meanwhile: the watch looks again
-            await self._wait_caught_up(new.feed)
+            await new.caught_up()
             if old is not None:
                 # The old view stands still while the new one passes it: nobody goes back in time.
                 await old.feed.stop()
@@ -225,45 +216,14 @@ class TenantWorker:
         if self.live is not None and self.live.serve_instead():
             await self._notify()
 
-    def _load(self, model_id: str, bundle: Bundle | None) -> View:
-        beside = self._live is not None
-        return self._build(bundle or self.registry.load(model_id, gently=beside))
-
     def _activation_seen(self) -> None:
         """Another worker has the model ready: replies of this one wait for it."""
         self._pace.hurry()
         self.models.activation_seen()
 
-    def _build(self, bundle: Bundle | None) -> View:
-        view = View(
-            self.tenant, bundle, self._metrics, self._log, self.clock, self._options.pipeline
-        )
-        warm_up(view)
-        return view
-
-    def _run_view(self, view: View) -> _Running:
-        feed = Feed(
-            view,
-            self.store,
-            self.tenant,
-            self._metrics,
-            self._log,
-            self._notify,
-            self._activation_seen,
-        )
-        feed.start()
-        return _Running(view, feed)
-
     async def _notify(self) -> None:
         async with self._moved:
             self._moved.notify_all()
-
-    async def _wait_caught_up(self, feed: Feed) -> None:
-        """Until the feed has caught up, or finds the store away."""
-        waits = [asyncio.create_task(e.wait()) for e in (feed.caught_up, feed.failed)]
-        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        for task in waits:
-            task.cancel()
 
     async def _wait_passed(self, old: View, new: View) -> None:
         try:
@@ -272,7 +232,7 @@ class TenantWorker:
         except TimeoutError:
             self._log.warning("the store went away while a model was swapped in")
 
-    async def _go_live(self, running: _Running) -> None:
+    async def _go_live(self, running: Running) -> None:
         old, self._live = self.live_model, running
         new = running.view
         self._metrics.model_swapped(self.tenant, old, new.model_id)
