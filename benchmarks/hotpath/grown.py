@@ -10,6 +10,7 @@ and recusal. Ranker, calibration, organizations and conflicts stay.
 
 from __future__ import annotations
 
+import mmap
 import os
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,8 +29,9 @@ from recsvc.matching.prepare import make_lead_lists, prepared
 from recsvc.model.arrays import F32, I64, LeadColumns, MemberColumns, stable_key
 from recsvc.model.bundle import Bundle, Records
 from recsvc.model.registry import ModelRegistry
-from recsvc.model.snapshot import with_tables
+from recsvc.model.snapshot import Snapshot, with_tables
 
+LISTED_LEADS = 4_000
 _OTHER_SHARE = 0.2
 _MOVED_KM, _EARTH_KM = 3.0, 6371.0
 _MOVED_US = 30 * 86_400_000_000
@@ -59,16 +61,23 @@ def grown_models(world: World, members: int, leads: int, step: Step = lambda _: 
 
 
 def _prepared(bundle: Bundle, *, many: bool, step: Step) -> Bundle:
-    """What training would publish; but leads for millions of members, which take hours to list and
-    which nobody asks for there, are not listed.
+    """What training would publish. For millions of members, which take hours, only the leads that
+    are asked about there are listed: the newest.
     """
     threads = os.cpu_count() or 1
     if not many:
         return prepared(bundle, threads)
     made = with_tables(bundle)
-    step("listing members for each open lead")
-    made.tables.put("lead_lists", make_lead_lists(made, threads))
+    step(f"listing members for {LISTED_LEADS:,} leads")
+    made.tables.put("lead_lists", make_lead_lists(made, threads, most=LISTED_LEADS))
     return made
+
+
+def listed_leads(bundle: Bundle) -> list[str]:
+    """The ids of the leads whose members are listed, of all leads where none are."""
+    lists = Snapshot(bundle).lead_lists
+    ids = bundle.lead_ids.ids
+    return list(ids) if lists is None else [ids[i] for i in np.flatnonzero(lists.row[:, 0] >= 0)]
 
 
 def grow(
@@ -135,7 +144,10 @@ def _empty(path: Path | None, dtype: Any, shape: tuple[int, ...]) -> Array:
     """An array in a file, or in memory: without a path, and where there is nothing to write."""
     if path is None or 0 in shape:
         return np.empty(shape, dtype)
-    return np.lib.format.open_memmap(path, "w+", dtype, shape)
+    array: Any = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    if hasattr(mmap, "MADV_RANDOM"):  # see `recsvc.model.bundle`
+        array._mmap.madvise(mmap.MADV_RANDOM)
+    return np.asarray(array)
 
 
 def _move(name: str, part: Array, rng: np.random.Generator) -> None:

@@ -90,7 +90,7 @@ async def _million(plan: Plan) -> None:
 
 async def _country(plan: Plan) -> None:
     models = grown_models(plan.world, plan.country, plan.world.size.leads, plan.step)
-    told = RankPlan("country_", models, ("match",), plan.rounds, plan.seconds)
+    told = RankPlan("country_", models, ("match",), plan.rounds, plan.seconds, listed=True)
     plan.outcome.add(await measure_ranking(told, plan.folder, plan.step))
 
 

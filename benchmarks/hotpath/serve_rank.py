@@ -11,6 +11,7 @@ import msgspec
 from benchmarks.hotpath.asking import Asker, sample
 from benchmarks.hotpath.children import child_server, service
 from benchmarks.hotpath.floor import Samples
+from benchmarks.hotpath.grown import listed_leads
 from benchmarks.hotpath.quality import Judge, exhaustive, overlap
 from benchmarks.hotpath.rounds import Call, Rounds, Spread, interleave
 from benchmarks.hotpath.worlds import SEED, Step, Truth
@@ -29,7 +30,8 @@ class RankPlan:
 
     `kinds` are of "recommend", "match", "batch". `peer` is the folder of the alternative's factors,
     None to leave it out; `truth` is None where nobody knows it. `smaller` is another models folder,
-    served beside: what a request costs there is compared.
+    served beside: what a request costs there is compared. `listed`: only leads whose members are
+    listed are asked about.
     """
 
     prefix: str
@@ -40,6 +42,7 @@ class RankPlan:
     peer: Path | None = None
     truth: Truth | None = None
     smaller: Path | None = None
+    listed: bool = False
 
 
 async def measure_ranking(plan: RankPlan, folder: Path, step: Step) -> list[Figure]:
@@ -47,7 +50,7 @@ async def measure_ranking(plan: RankPlan, folder: Path, step: Step) -> list[Figu
     registry = ModelRegistry(plan.models)
     bundle = registry.load(registry.published() or "")
     members = sample(bundle.member_ids.ids, _ASKED, SEED)
-    leads = sample(bundle.lead_ids.ids, _ASKED, SEED)
+    leads = sample(listed_leads(bundle) if plan.listed else bundle.lead_ids.ids, _ASKED, SEED)
     async with AsyncExitStack() as stack:
 
         def asker(address: str) -> Asker:
@@ -118,7 +121,8 @@ async def _quality(
             found["exhaustive"] = {"ndcg_at_10": judge.ndcg(exact)}
     if "match" in plan.kinds:
         step("comparing the lists of members")
-        asked = sample(bundle.lead_ids.ids, _COMPARED, SEED + 2)
+        known = listed_leads(bundle) if plan.listed else bundle.lead_ids.ids
+        asked = sample(known, _COMPARED, SEED + 2)
         served = await askers["ours"].matches_of(asked)
         found["match"] = {"overlap_at_10": overlap(served, exhaustive(snapshot, leads=asked))}
     return found
