@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.worlds import DAY_US, NOW_US, tiny_bundle
+from support.changes import apply_steps
+from support.worlds import DAY_US, NOW_US, tiny_bundle, tiny_dataset
 
 from features.entities import Conflict, Event, EventKind, LeadState, Organization
 from recsvc.matching.candidates import CandidateConfig
@@ -43,7 +44,7 @@ def snapshot(bundle: Bundle) -> Snapshot:
 
 def rows_for(snapshot: Snapshot, member_id: str, wanted: int = WANTED) -> list[int] | None:
     row = snapshot.members.row(member_id)
-    found = from_short_list(snapshot, row, filter_leads(snapshot, row, NOW_US), wanted, wanted)
+    found = from_short_list(snapshot, row, filter_leads(snapshot, row, NOW_US), wanted, LENGTH, 1)
     return None if found is None else found.tolist()
 
 
@@ -121,10 +122,42 @@ def test_a_lead_that_opens_while_serving_is_ranked_too(snapshot: Snapshot) -> No
     assert row in snapshot.open_leads.at(NOW_US).opened
 
 
-def test_who_acted_since_is_searched_for(snapshot: Snapshot) -> None:
+def opens(snapshot: Snapshot, member_id: str, lead_row: int, number: int) -> None:
+    lead_id = snapshot.leads.identifier(lead_row)
+    event = Event(EventKind.OPENED, NOW_US - 9 + number, member_id, lead_id, f"e{number}")
+    add_events(snapshot, [event])
+
+
+def test_who_acts_is_served_from_more_of_the_list_and_then_searched_for(snapshot: Snapshot) -> None:
     member_id = someone(snapshot)
-    lead_id = snapshot.leads.identifier((rows_for(snapshot, member_id) or [0])[0])
-    add_events(snapshot, [Event(EventKind.OPENED, NOW_US - 1, member_id, lead_id, "e1")])
+    before = rows_for(snapshot, member_id)
+    assert before is not None
+    for number in range(3):
+        opens(snapshot, member_id, before[number], number)
+        assert snapshot.members.row(member_id) >= snapshot.members.base_count
+        found = rows_for(snapshot, member_id)
+        assert found is not None
+        assert found[:WANTED] == before
+        assert len(found) > WANTED
+        assert answer(snapshot, member_id, FROM_LISTS)
+    opens(snapshot, member_id, before[3], 3)
+    assert rows_for(snapshot, member_id) is None
+    assert answer(snapshot, member_id, FROM_LISTS)
+
+
+def test_who_is_shown_leads_has_not_acted(snapshot: Snapshot) -> None:
+    member_id = someone(snapshot)
+    before = rows_for(snapshot, member_id)
+    lead_id = snapshot.leads.identifier(0)
+    shown = (Event(EventKind.SHOWN, NOW_US - i, member_id, lead_id, f"s{i}") for i in range(1, 9))
+    add_events(snapshot, list(shown))
+    assert rows_for(snapshot, member_id) == before
+
+
+def test_who_is_another_by_now_is_searched_for(snapshot: Snapshot) -> None:
+    member_id = someone(snapshot)
+    old = next(m for m in tiny_dataset().members if m.member_id == member_id)
+    apply_steps(snapshot, replace(old, name="改名"))
     assert rows_for(snapshot, member_id) is None
     assert answer(snapshot, member_id, FROM_LISTS)
 
@@ -144,8 +177,8 @@ def test_too_few_left_or_too_many_wanted_are_searched_for(snapshot: Snapshot) ->
 def test_a_longer_list_takes_what_is_left(snapshot: Snapshot) -> None:
     row = snapshot.members.row(someone(snapshot))
     filtered = filter_leads(snapshot, row, NOW_US)
-    longer = from_short_list(snapshot, row, filtered, WANTED, 10 * LENGTH)
-    shorter = from_short_list(snapshot, row, filtered, WANTED, WANTED)
+    longer = from_short_list(snapshot, row, filtered, WANTED, LENGTH, 6)
+    shorter = from_short_list(snapshot, row, filtered, WANTED, LENGTH, 1)
     assert longer is not None
     assert shorter is not None
     assert longer[:WANTED].tolist() == shorter.tolist()
@@ -157,7 +190,7 @@ def test_lists_serve_the_days_they_were_made_for(snapshot: Snapshot) -> None:
     for days, served in ((-20, False), (-10, True), (10, True), (20, False)):
         filtered = filter_leads(snapshot, row, NOW_US + days * DAY_US)
         # Some leads are not created yet ten days before, so fewer may be left than are wanted.
-        found = from_short_list(snapshot, row, filtered, 1, 1)
+        found = from_short_list(snapshot, row, filtered, 1, 1, 1)
         assert (found is not None) is served, days
 
 

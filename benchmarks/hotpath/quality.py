@@ -20,7 +20,10 @@ from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
 DEPTH = 10
-_ALL = PipelineConfig(CandidateConfig(all_below=1 << 62), MemberConfig(all_below=1 << 62))
+_EVERY = 1 << 62
+_ALL = PipelineConfig(
+    CandidateConfig(all_below=_EVERY, close_below=_EVERY), MemberConfig(all_below=_EVERY)
+)
 
 Lists = Mapping[str, Sequence[str]]
 """Who or what was asked about -> the ids answered, best first."""

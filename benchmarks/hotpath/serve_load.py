@@ -40,7 +40,8 @@ class Ids:
     def __init__(self, models: Path) -> None:
         registry = ModelRegistry(models)
         bundle = registry.load(registry.published() or "")
-        self.members = sample(bundle.member_ids.ids, 5_000, SEED)
+        self.everybody = bundle.member_ids.ids
+        self.members = sample(self.everybody, 5_000, SEED)
         self.leads = sample(bundle.lead_ids.ids, 5_000, SEED)
 
 
@@ -108,7 +109,8 @@ class Beside:
 
     async def _write(self, client: AsyncClient, rng: np.random.Generator) -> None:
         kind = (EventKind.OPENED, EventKind.SUPPORTED, EventKind.SHOWN)[int(rng.integers(3))]
-        member, lead = (str(rng.choice(x)) for x in (self._ids.members, self._ids.leads))
+        everybody, leads = self._ids.everybody, self._ids.leads
+        member, lead = (x[int(rng.integers(len(x)))] for x in (everybody, leads))
         try:
             await client.record([Event(kind, time.time_ns() // 1_000, member, lead)])
             self.written += 1

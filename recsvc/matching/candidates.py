@@ -24,7 +24,8 @@ from recsvc.model.terms import OF_LEAD, OF_MEMBER
 class CandidateConfig:
     """How many candidates are looked at, and below which number of rows all are taken.
 
-    Leads: `listed` of the member's short list (`recsvc.matching.short_lists`), or else, each step
+    Leads: `listed` of the member's short list (`recsvc.matching.short_lists`), `acted` of one who
+    acted since, or else, each step
     looking closer (see `lead_scan`): `list_rows` of `probes` lists, of which
     `list_kept` are compared with `block_kept` out of the `block_rows` of the best blocks; `ranked`
     go on to the ranker. Up to `all_below` eligible leads all are ranked, up to `close_below` all
@@ -43,6 +44,7 @@ class CandidateConfig:
     block_kept: int = 128
     ranked: int = 64
     listed: int = 16
+    acted: int = 64
 
 
 def lead_query(model: AdditiveModel, members: MemberColumns, row: int) -> F32:

@@ -53,12 +53,7 @@ def filter_leads(
     state = snapshot.open_leads.at(now_us)
     tick = snapshot.marks.next_tick()
     recusal = snapshot.recusals.mask(member_id)
-    tail, later, later_verdicts = _NO_VERDICTS, _NO_ROWS, _NO_VERDICTS
-    if snapshot.leads.tail_count or member_id in snapshot.history.by_member:
-        seen = seen_leads(snapshot, member_row)
-        tail, elsewhere = tail_verdicts(snapshot, member_row, seen, now_us)
-        later = np.fromiter(elsewhere, np.int32)
-        later_verdicts = np.fromiter(elsewhere.values(), np.uint8)
+    tail, later, later_verdicts = _said_later(snapshot, member_row, member_id, now_us)
     counts, visible = _count(
         snapshot.filter_world,
         state.record,
@@ -78,6 +73,23 @@ def filter_leads(
     removed = {v: total[v] for v in _COUNTED if total[v]}
     filtered = Filtered(state, visible, tick, tail, total[0], removed)
     return _narrowed(snapshot, member_row, filtered, wanted) if wanted.restricts else filtered
+
+
+def _said_later(
+    snapshot: Snapshot, member_row: int, member_id: str, now_us: int
+) -> tuple[U8, I32, U8]:
+    """Verdicts of the tail's leads, and the base rows that later events forbid with theirs."""
+    tail, elsewhere = _NO_VERDICTS, dict[int, Verdict]()
+    if snapshot.leads.tail_count:
+        seen = seen_leads(snapshot, member_row)
+        tail, elsewhere = tail_verdicts(snapshot, member_row, seen, now_us)
+    elif member_id in snapshot.history.by_member:  # all leads are where they were
+        said = snapshot.history.later_verdicts(member_id)
+        elsewhere = {snapshot.leads.last_row(i): verdict for i, verdict in said.items()}
+    if not elsewhere:
+        return tail, _NO_ROWS, _NO_VERDICTS
+    verdicts = np.fromiter(elsewhere.values(), np.uint8, len(elsewhere))
+    return tail, np.fromiter(elsewhere, np.int32, len(elsewhere)), verdicts
 
 
 def _narrowed(

@@ -12,7 +12,7 @@ from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.lead_filter import Filtered
 from recsvc.matching.lead_scan import Depth, Scope, find_leads
 from recsvc.matching.new_rows import best_new_leads
-from recsvc.matching.short_lists import from_short_list, span
+from recsvc.matching.short_lists import from_short_list
 from recsvc.model.arrays import I64, U8
 from recsvc.model.open_leads import sum_blocks
 from recsvc.model.snapshot import Snapshot
@@ -59,7 +59,7 @@ def _of_base(
             return filtered.chosen
         return _search_chosen(snapshot, member_row, filtered.chosen, filtered, depth, config)
     if filtered.eligible_count > config.close_below:
-        found = from_short_list(snapshot, member_row, filtered, *span(config.listed, depth))
+        found = from_short_list(snapshot, member_row, filtered, config.listed, config.acted, depth)
         if found is not None:
             return found
     state = filtered.state

@@ -32,8 +32,16 @@ def kinds_of_places(snapshot: Snapshot, rows: I64) -> I8:
     table = snapshot.place_kinds.kind
     if not snapshot.members.tail_count or len(rows) == 0 or rows.max() < len(table):
         return table[rows]
-    record = snapshot.members.record
-    return np.stack([table[r] if r < len(table) else kinds_in(record(r)) for r in rows.tolist()])
+    return np.stack([table[r] if r < len(table) else _kinds_of(snapshot, r) for r in rows.tolist()])
+
+
+def _kinds_of(snapshot: Snapshot, row: int) -> I8:
+    """Those of a member whose row came later; kept, for records change seldom."""
+    record, known = snapshot.members.record(row), snapshot.later_place_kinds
+    kinds = known.get(record)
+    if kinds is None:
+        kinds = known[record] = kinds_in(record)
+    return kinds
 
 
 def distance_km(pair: Pair) -> float | None:

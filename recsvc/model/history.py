@@ -161,12 +161,15 @@ class History:
             part = self.base_slice(base_member)
             verdicts = _VERDICTS[self.base.kind[part]]
             rows, kinds = self.base.lead[part][verdicts > 0], verdicts[verdicts > 0]
-        later = {
+        return Seen(rows, kinds, self.later_verdicts(member_id))
+
+    def later_verdicts(self, member_id: str) -> dict[str, Verdict]:
+        """The leads that later events forbid a member, each with its last verdict."""
+        return {
             e.lead_id: VERDICT_OF_KIND[e.kind]
             for e in self.by_member.get(member_id, ())
             if e.kind in VERDICT_OF_KIND
         }
-        return Seen(rows, kinds, later)
 
     def seen_by(self, base_lead: int, lead_id: str) -> Seen:
         """Members to whom a lead is not to be offered (base row, -1 unknown to the bundle)."""

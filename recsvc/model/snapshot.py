@@ -18,6 +18,7 @@ from features.vocabulary import Vocabulary
 from recsvc.model.answers import content_appeal
 from recsvc.model.arrays import (
     F32,
+    I8,
     LeadColumns,
     MemberColumns,
     empty_leads,
@@ -100,6 +101,7 @@ class Snapshot:
         self.revision = Revision.parse(bundle.manifest.revision)
         self.candidate_keys: dict[tuple[str, ...], frozenset[int]] = {}  # of sets asked about
         self.kept_new: dict[str, tuple[tuple[int, int], tuple[F32, F32]]] = {}
+        self.later_place_kinds: dict[bytes, I8] = {}  # by the record of a member in the tail
         self._worlds: list[tuple[MemberColumns, World]] = []
 
     @cached_property
