@@ -146,6 +146,7 @@ class TenantWorker:
 
     async def aclose(self) -> None:
         """Ends all tasks."""
+        self._pace.hurry()  # a thread that is loading a model ends by itself only
         await self.models.stop()
         for running in (self._live, self._prepared):
             if running is not None:
