@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import sys
 import threading
 from pathlib import Path
 
@@ -32,18 +30,17 @@ def test_each_file_but_the_manifest_has_its_sum(folder: Path, gently: bool) -> N
     }
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="threads have no priority of their own")
-def test_only_the_thread_that_hashes_gives_way(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_gently_is_in_this_thread_alone(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[int] = []
     read = module._sha256
 
     def watched(path: Path) -> str:
-        seen.append(os.getpriority(os.PRIO_PROCESS, threading.get_native_id()))
+        seen.append(threading.get_ident())
         return read(path)
 
     monkeypatch.setattr(module, "_sha256", watched)
-    own = os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
-    checksums(folder, gently=True)
-    assert min(seen) > own == os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+    gentle = checksums(folder, gently=True)
+    assert set(seen) == {threading.get_ident()}
+    seen.clear()
+    assert checksums(folder) == gentle
+    assert threading.get_ident() not in seen

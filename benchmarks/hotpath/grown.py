@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from msgspec import structs
@@ -147,7 +147,7 @@ def _empty(path: Path | None, dtype: Any, shape: tuple[int, ...]) -> Array:
     array: Any = np.lib.format.open_memmap(path, "w+", dtype, shape)
     if hasattr(mmap, "MADV_RANDOM"):  # see `recsvc.model.bundle`
         array._mmap.madvise(mmap.MADV_RANDOM)
-    return np.asarray(array)
+    return cast("Array", array)
 
 
 def _move(name: str, part: Array, rng: np.random.Generator) -> None:
