@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recsvc.matching.candidates import CandidateConfig
+from recsvc.matching.candidates import EVERY_LEAD, CandidateConfig
 from recsvc.matching.pipeline import Pipeline, PipelineConfig
 from recsvc.matching.queries import ListQuery, Wanted
 from recsvc.model.bundle import Bundle
@@ -25,7 +25,6 @@ DEPTH = 50
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0)
 """What the default knobs are multiplied with."""
 _WARM = 3
-_EVERY = 1 << 62
 
 
 class Point(NamedTuple):
@@ -67,7 +66,7 @@ class ListExam:
         rows = rng.choice(len(ids), min(members, len(ids)), replace=False)
         self._members = [ids[row] for row in rows.tolist()]
         self._queries = [self._query(bundle, share, rng) for share in SHARES]
-        exact = self._pipeline(CandidateConfig(all_below=_EVERY, close_below=_EVERY))
+        exact = self._pipeline(EVERY_LEAD)
         self._exact = [
             [self._answer(exact, member, query) for member in self._members]
             for query in self._queries

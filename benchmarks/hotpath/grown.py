@@ -10,13 +10,12 @@ and recusal. Ranker, calibration, organizations and conflicts stay.
 
 from __future__ import annotations
 
-import mmap
 import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from msgspec import structs
@@ -27,7 +26,7 @@ from features.errors import RecsvcError
 from features.vocabulary import Vocabulary
 from recsvc.matching.prepare import make_lead_lists, prepared
 from recsvc.model.arrays import F32, I64, LeadColumns, MemberColumns, stable_key
-from recsvc.model.bundle import Bundle, Records
+from recsvc.model.bundle import Bundle, Records, read_by_row
 from recsvc.model.registry import ModelRegistry
 from recsvc.model.snapshot import Snapshot, with_tables
 
@@ -144,10 +143,9 @@ def _empty(path: Path | None, dtype: Any, shape: tuple[int, ...]) -> Array:
     """An array in a file, or in memory: without a path, and where there is nothing to write."""
     if path is None or 0 in shape:
         return np.empty(shape, dtype)
-    array: Any = np.lib.format.open_memmap(path, "w+", dtype, shape)
-    if hasattr(mmap, "MADV_RANDOM"):  # see `recsvc.model.bundle`
-        array._mmap.madvise(mmap.MADV_RANDOM)
-    return cast("Array", array)
+    array = np.lib.format.open_memmap(path, "w+", dtype, shape)
+    read_by_row(array)
+    return array
 
 
 def _move(name: str, part: Array, rng: np.random.Generator) -> None:

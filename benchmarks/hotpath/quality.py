@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from benchmarks.hotpath.worlds import Truth
-from recsvc.matching.candidates import CandidateConfig
+from recsvc.matching.candidates import EVERY_LEAD
 from recsvc.matching.filters import Eligibility
 from recsvc.matching.listed_members import MemberConfig
 from recsvc.matching.masks import mask_leads
@@ -20,10 +20,7 @@ from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
 DEPTH = 10
-_EVERY = 1 << 62
-_ALL = PipelineConfig(
-    CandidateConfig(all_below=_EVERY, close_below=_EVERY), MemberConfig(all_below=_EVERY)
-)
+_ALL = PipelineConfig(EVERY_LEAD, MemberConfig(all_below=1 << 62))
 
 Lists = Mapping[str, Sequence[str]]
 """Who or what was asked about -> the ids answered, best first."""

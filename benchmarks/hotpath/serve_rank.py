@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,7 +51,8 @@ async def measure_ranking(plan: RankPlan, folder: Path, step: Step) -> list[Figu
     registry = ModelRegistry(plan.models)
     bundle = registry.load(registry.published() or "")
     members = sample(bundle.member_ids.ids, _ASKED, SEED)
-    leads = sample(listed_leads(bundle) if plan.listed else bundle.lead_ids.ids, _ASKED, SEED)
+    known = listed_leads(bundle) if plan.listed else bundle.lead_ids.ids
+    leads = sample(known, _ASKED, SEED)
     async with AsyncExitStack() as stack:
 
         def asker(address: str) -> Asker:
@@ -77,7 +79,7 @@ async def measure_ranking(plan: RankPlan, folder: Path, step: Step) -> list[Figu
             askers["smaller"] = asker(address)
         rounds = await interleave(_contestants(plan, askers), plan.rounds, plan.seconds, step)
         step("comparing the lists with the exhaustive ranking")
-        quality = await _quality(plan, Snapshot(bundle), askers, step)
+        quality = await _quality(plan, Snapshot(bundle), known, askers, step)
     return _figures(plan, rounds, quality)
 
 
@@ -103,9 +105,13 @@ async def _samples(asker: Asker) -> Samples:
 
 
 async def _quality(
-    plan: RankPlan, snapshot: Snapshot, askers: dict[str, Asker], step: Step
+    plan: RankPlan,
+    snapshot: Snapshot,
+    known: Sequence[str],
+    askers: dict[str, Asker],
+    step: Step,
 ) -> dict[str, dict[str, float]]:
-    """Contestant -> its figures of quality; "match" for the lists of members."""
+    """Contestant -> its figures of quality; "match" for the lists of members of `known` leads."""
     bundle = snapshot.bundle
     judge = None if plan.truth is None else Judge(bundle, snapshot, plan.truth)
     ids = judge.member_ids if judge else sample(bundle.member_ids.ids, _COMPARED, SEED + 1)
@@ -121,7 +127,6 @@ async def _quality(
             found["exhaustive"] = {"ndcg_at_10": judge.ndcg(exact)}
     if "match" in plan.kinds:
         step("comparing the lists of members")
-        known = listed_leads(bundle) if plan.listed else bundle.lead_ids.ids
         asked = sample(known, _COMPARED, SEED + 2)
         served = await askers["ours"].matches_of(asked)
         found["match"] = {"overlap_at_10": overlap(served, exhaustive(snapshot, leads=asked))}

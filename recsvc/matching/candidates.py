@@ -25,13 +25,12 @@ class CandidateConfig:
     """How many candidates are looked at, and below which number of rows all are taken.
 
     Leads: `listed` of the member's short list (`recsvc.matching.short_lists`), `acted` of one who
-    acted since, or else, each step
-    looking closer (see `lead_scan`): `list_rows` of `probes` lists, of which
-    `list_kept` are compared with `block_kept` out of the `block_rows` of the best blocks; `ranked`
-    go on to the ranker. Up to `all_below` eligible leads all are ranked, up to `close_below` all
-    are compared and four times as many ranked, or all where the caller restricts the list. Of
-    leads that are new the best `new` and some near ones are ranked. Looking less deep costs up to a
-    tenth of the recall where embeddings carry the list (`recsvc tune index`).
+    acted since, or else, each step looking closer (see `lead_scan`): `list_rows` of `probes` lists,
+    of which `list_kept` are compared with `block_kept` out of the `block_rows` of the best blocks;
+    `ranked` go on to the ranker. Up to `all_below` eligible leads all are ranked, up to
+    `close_below` all are compared and four times as many ranked, or all where the caller restricts
+    the list. Of leads that are new the best `new` and some near ones are ranked. Looking less deep
+    costs up to a tenth of the recall where embeddings carry the list (`recsvc tune index`).
     """
 
     new: int = 64
@@ -45,6 +44,10 @@ class CandidateConfig:
     ranked: int = 64
     listed: int = 16
     acted: int = 64
+
+
+EVERY_LEAD = CandidateConfig(all_below=1 << 62, close_below=1 << 62)
+"""Every eligible lead is ranked, whatever is listed: what lists and searches are held against."""
 
 
 def lead_query(model: AdditiveModel, members: MemberColumns, row: int) -> F32:

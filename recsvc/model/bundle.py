@@ -57,6 +57,7 @@ __all__ = [
     "Manifest",
     "Records",
     "read_bundle",
+    "read_by_row",
     "read_manifest",
     "write_bundle",
 ]
@@ -220,11 +221,7 @@ def _write(folder: Path, arrays: Mapping[str, Any], prefix: str = "") -> None:
 
 
 def _load(folder: Path, *, by_row: bool = False) -> Arrays:
-    """All arrays of a folder, memory-mapped copy-on-write; `by_row`: rows are read here and there.
-
-    Then a page that is not in memory is read by itself, without the 31 after it: the columns of a
-    country are larger than most memories.
-    """
+    """All arrays of a folder, memory-mapped copy-on-write; `by_row`: see `read_by_row`."""
     return {
         path.name.removesuffix(".npy"): _mapped(path, by_row)
         for path in sorted(folder.glob("*.npy"))
@@ -233,9 +230,19 @@ def _load(folder: Path, *, by_row: bool = False) -> Arrays:
 
 def _mapped(path: Path, by_row: bool) -> NDArray[Any]:
     array = np.load(path, mmap_mode="c", allow_pickle=False)
-    if by_row and hasattr(mmap, "MADV_RANDOM"):
-        array._mmap.madvise(mmap.MADV_RANDOM)
+    if by_row:
+        read_by_row(array)
     return np.asarray(array)
+
+
+def read_by_row(mapped: Any) -> None:
+    """Says of a `numpy.memmap` that its rows are read here and there.
+
+    Then a page that is not in memory is read by itself, without the 31 after it: the columns of a
+    country are larger than most memories.
+    """
+    if hasattr(mmap, "MADV_RANDOM"):
+        mapped._mmap.madvise(mmap.MADV_RANDOM)
 
 
 def _select(arrays: Arrays, prefix: str) -> Arrays:

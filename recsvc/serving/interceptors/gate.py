@@ -43,11 +43,7 @@ _STORM_SHARE = 1 / 6
 class Gate:
     """Gives calls their turn in the order they came; one event loop."""
 
-    def __init__(
-        self,
-        most_seconds: float,
-        clock: Callable[[], float] = time.perf_counter,
-    ) -> None:
+    def __init__(self, most_seconds: float, clock: Callable[[], float] = time.perf_counter) -> None:
         """`most_seconds`: who would wait longer should be refused."""
         self._most_seconds = most_seconds
         self._clock = clock
