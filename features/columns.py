@@ -35,6 +35,8 @@ class LeadFeatures(NamedTuple):
 class MemberFeatures(NamedTuple):
     """n members as arrays, in the terms of `LeadFeatures`.
 
+    topics: those named and likely ones, topic_weights: the chance of each, see features.expertise
+    (TF-IDF of those named where too few members name topics to learn from).
     sector: rows of `FeatureSpace.sectors`, -1 unknown. place_*: home first, then the other places,
     NaN and -1 padded.
     """
