@@ -35,6 +35,9 @@ class LeadFeatures(NamedTuple):
 class MemberFeatures(NamedTuple):
     """n members as arrays, in the terms of `LeadFeatures`.
 
+    topics: first the `topics_named` that the profile names, then likely ones; topic_weights: the
+    chance of each, see features.expertise (TF-IDF of those named where too few members name topics
+    to learn from).
     sector: rows of `FeatureSpace.sectors`, -1 unknown. place_*: home first, then the other places,
     NaN and -1 padded.
     """
@@ -42,6 +45,7 @@ class MemberFeatures(NamedTuple):
     text: NDArray[np.float32]  # [n, d]
     topics: NDArray[np.int32]  # [n, 16]
     topic_weights: NDArray[np.float32]  # [n, 16]
+    topics_named: NDArray[np.uint8]  # [n]
     sector: NDArray[np.int32]  # [n]
     place_latitude_rad: NDArray[np.float32]  # [n, 4]
     place_longitude_rad: NDArray[np.float32]  # [n, 4]

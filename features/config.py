@@ -20,10 +20,11 @@ class FeatureConfig:
     read of one document.
     max_fit_documents, max_svd_documents: larger sets are sampled for the vocabulary and the SVD.
     infer_topics: learn to give topics to leads without any, when at least min_labelled_leads have
-    some; only topics with min_topic_leads examples, at most max_inferable_topics, learned from at
-    most max_topic_leads leads. use_encoder: widen text vectors by encoder_dimensions out of the
-    sentence encoder of the extra `encoder`, which reads encoder_characters of a text and gets
-    encoder_share of the squared length; its centre is learned from encoder_fit_texts.
+    some, and likewise which ones members left out; only topics with min_topic_leads examples, at
+    most max_inferable_topics, learned from at most max_topic_leads leads.
+    use_encoder: widen text vectors by encoder_dimensions out of the sentence encoder of the extra
+    `encoder`, which reads encoder_characters of a text and gets encoder_share of the squared
+    length; its centre is learned from encoder_fit_texts.
     """
 
     text_dimensions: int | None = None

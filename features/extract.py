@@ -27,6 +27,7 @@ from features.config import FeatureConfig
 from features.encoder import SentenceEncoder
 from features.entities import Lead, Member
 from features.errors import DataError
+from features.expertise import ExpertiseModel
 from features.location import locate, member_places
 from features.regions import RegionTable
 from features.state import Arrays, content_hash, read_state, write_state
@@ -58,6 +59,7 @@ class FeatureSpace:
         topic_model: TopicModel | None,
         sectors: Vocabulary,
         regions: RegionTable,
+        expertise: ExpertiseModel | None = None,
     ) -> None:
         self.config = config
         self.text = text
@@ -65,6 +67,7 @@ class FeatureSpace:
         self.topic_model = topic_model
         self.sectors = sectors
         self.regions = regions
+        self.expertise = expertise
         self.version = content_hash(*self.state())
 
     @classmethod
@@ -83,7 +86,7 @@ class FeatureSpace:
         """
         topics = [lead.topics for lead in leads] + [member.topics for member in members]
         texts = [*map(lead_text, leads), *(member.expertise for member in members)]
-        sectors = sorted({member.sector for member in members} - {""})
+        sectors = Vocabulary(sorted({member.sector for member in members} - {""}))
         text = TextModel.fit(texts, topics, config, seed, encoder)
         table = TopicTable.fit(topics)
         count = len(leads)  # members' texts are too short to learn topics from
@@ -92,8 +95,9 @@ class FeatureSpace:
             text,
             table,
             learn_topics(texts[:count], topics[:count], text, table, config, seed),
-            Vocabulary(sectors),
+            sectors,
             RegionTable.load(),
+            _learn_expertise(members, text, table, sectors, config, seed),
         )
 
     def leads(self, leads: Sequence[Lead]) -> LeadFeatures:
@@ -151,8 +155,8 @@ class FeatureSpace:
         """Features of n members, each row independent of the others."""
         n = len(members)
         own = [member.topics for member in members]
-        texts = [member.expertise for member in members]
         topics, topic_weights = self.topics.arrays(own, MEMBER_TOPICS)
+        topics_named = (topics >= 0).sum(axis=1, dtype=np.uint8)
         latitude = np.full((n, MEMBER_PLACES), np.nan, np.float32)
         longitude = np.full((n, MEMBER_PLACES), np.nan, np.float32)
         region = np.full((n, MEMBER_PLACES, 4), -1, np.int32)
@@ -161,11 +165,16 @@ class FeatureSpace:
                 at = locate(self.regions, place.region_code, place.latitude, place.longitude)
                 region[row, column] = at.levels
                 latitude[row, column], longitude[row, column] = at.latitude_rad, at.longitude_rad
+        text = _member_texts(self.text, members)
+        sector = self.sectors.rows([m.sector for m in members], "minus_one")
+        if self.expertise is not None:
+            self.expertise.refine(topics, topic_weights, text, sector)
         return MemberFeatures(
-            text=self.text.vectors(self.text.rows(self.text.documents(texts, own)), texts),
+            text=text,
             topics=topics,
             topic_weights=topic_weights,
-            sector=self.sectors.rows([m.sector for m in members], "minus_one"),
+            topics_named=topics_named,
+            sector=sector,
             place_latitude_rad=latitude,
             place_longitude_rad=longitude,
             place_region=region,
@@ -187,6 +196,7 @@ class FeatureSpace:
         arrays = (
             text_arrays
             | model_arrays
+            | (self.expertise.state() if self.expertise else {})
             | {
                 "topic_names": names,
                 "topic_offsets": offsets,
@@ -222,6 +232,7 @@ class FeatureSpace:
                 TopicModel.from_state(arrays),
                 Vocabulary.from_arrays(arrays["sector_names"], arrays["sector_offsets"]),
                 RegionTable.load(),
+                ExpertiseModel.from_state(arrays),
             )
         except (KeyError, TypeError) as error:
             raise DataError(f"features in {folder} are incomplete: {error}") from error
@@ -230,3 +241,29 @@ class FeatureSpace:
 def lead_text(lead: Lead) -> str:
     """What is read of a lead: title and body."""
     return f"{lead.title} {lead.body}" if lead.title and lead.body else lead.title or lead.body
+
+
+def _member_texts(text: TextModel, members: Sequence[Member]) -> NDArray[np.float32]:
+    """float32[n, d]: the vectors of what members say of themselves, their topics included."""
+    texts = [member.expertise for member in members]
+    rows = text.rows(text.documents(texts, [member.topics for member in members]))
+    return text.vectors(rows, texts)
+
+
+def _learn_expertise(
+    members: Sequence[Member],
+    text: TextModel,
+    table: TopicTable,
+    sectors: Vocabulary,
+    config: FeatureConfig,
+    seed: int,
+) -> ExpertiseModel | None:
+    return ExpertiseModel.fit(
+        _member_texts(text, members),
+        sectors.rows([member.sector for member in members], "minus_one"),
+        len(sectors),
+        [member.topics for member in members],
+        table,
+        config,
+        seed,
+    )

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from features.regions import Middles
-from recsvc.model.arrays import F32, I8, I32, I64
+from recsvc.model.arrays import F32, I8, I32, I64, U8
 from recsvc.model.pair_places import nearest_place
 from recsvc.model.terms import INDEX
 
@@ -47,6 +47,7 @@ class Fact(IntEnum):
     WANTED_CONTENT = 18
     ALIKE_OWN = 19
     TAKEN_TOGETHER = 20
+    LIKELY_TOPICS = 21  # topics, the second -1 for none
 
 
 # Compiled kernels take plain numbers for constants.
@@ -54,7 +55,7 @@ _NOTHING, _SHARED_TOPICS, _SECTOR, _ALIKE_EXPERTISE = map(int, list(Fact)[:4])
 _ANSWERED_TOPICS, _ALIKE_ANSWERED, _MET_TOPICS, _ALIKE_MET_TEXT = map(int, list(Fact)[4:8])
 _ALIKE_MET, _OTHERS, _NEAR_PLACE, _SAME_REGION, _NEAR_ACTIVITY = map(int, list(Fact)[8:13])
 _OWN_ORGANIZATION, _DAYS_OLD, _URGENCY, _EXPOSED, _TAKEN_PART = map(int, list(Fact)[13:18])
-_WANTED_CONTENT, _ALIKE_OWN, _TAKEN_TOGETHER = map(int, list(Fact)[18:21])
+_WANTED_CONTENT, _ALIKE_OWN, _TAKEN_TOGETHER, _LIKELY_TOPICS = map(int, list(Fact)[18:22])
 _EMBEDDING, _EXPERTISE_TEXT = INDEX["embedding"], INDEX["expertise_text"]
 _INTEREST_TEXT, _EXPERTISE_TOPICS = INDEX["interest_text"], INDEX["expertise_topics"]
 _INTEREST_TOPICS, _SECTOR_TOPICS = INDEX["interest_topics"], INDEX["sector_topics"]
@@ -72,6 +73,7 @@ def say_expertise(
     m: I32,
     own: I32,
     weights: F32,
+    named: U8,
     sector: I32,
     j: I32,
     topics: I32,
@@ -82,12 +84,15 @@ def say_expertise(
     """Of pairs of rows (int32[n] each) into int32[n, 3]; their features stand in the rows `at`."""
     for i in range(len(m)):
         x, term = features[at[i]], terms[at[i]]
-        if _shared_topics(own[m[i]], weights[m[i]], topics[j[i]], out[i]):
+        known, chances, count = own[m[i]], weights[m[i]], named[m[i]]
+        if _shared_topics(known[:count], chances[:count], topics[j[i]], out[i]):
             out[i, 0] = _SHARED_TOPICS
             continue
         of_sector = term[_SECTOR_TOPICS] > max(term[_EXPERTISE_TOPICS], term[_EXPERTISE_TEXT])
         if of_sector and x[_SECTOR_TOPICS] > 0.0:
             out[i, 0], out[i, 1] = _SECTOR, sector[m[i]]
+        elif _shared_topics(known[count:], chances[count:], topics[j[i]], out[i]):
+            out[i, 0] = _LIKELY_TOPICS
         elif x[_EXPERTISE_TEXT] > ALIKE:
             out[i, 0] = _ALIKE_EXPERTISE
 

@@ -59,8 +59,9 @@ def tell(
     """
     said = np.zeros((len(silent), len(m), 3), np.int32)
     topics, events = leads.topics, members.events
-    own, weights, sector = members.topics, members.topic_weights, members.sector
-    say_expertise(said[_OF_EXPERTISE], m, own, weights, sector, j, topics, features, terms, at)
+    own, weights, named = members.topics, members.topic_weights, members.topics_named
+    expertise, sector = said[_OF_EXPERTISE], members.sector
+    say_expertise(expertise, m, own, weights, named, sector, j, topics, features, terms, at)
     interest, asked, sums = said[_OF_INTEREST], members.answer_topics, members.answer_topic_sums
     say_answers(interest, m, events, asked, sums, j, topics, features, terms, at)
     own, weights = members.interest_topics, members.interest_topic_weights

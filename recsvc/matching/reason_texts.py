@@ -41,6 +41,8 @@ class ReasonTexts:
         match fact:
             case Fact.SHARED_TOPICS:
                 return f"与{you}的专业特长“{self._topics(a, b)}”相符"
+            case Fact.LIKELY_TOPICS:
+                return f"从{you}填写的专长和界别看，{you}可能熟悉“{self._topics(a, b)}”"
             case Fact.SECTOR:
                 return f"{you}所在的{self._space.sectors.ids[a]}常参与此类线索"
             case Fact.ANSWERED_TOPICS:

@@ -41,8 +41,9 @@ class MemberColumns(NamedTuple):
     own_text_scale: F32  # [n, 8] text = code * scale; 0 padded
     co_taken_leads: I32  # [n, 64] what goes with own leads: see recsvc.model.neighbours
     co_taken_weights: F32  # [n, 64]
-    topics: I32  # [n, 16] declared topics, -1 padded
+    topics: I32  # [n, 16] topics known of: those named, then likely ones; -1 padded
     topic_weights: F32  # [n, 16]
+    topics_named: U8  # [n] so many of them stand in the profile, the others are inferred
     interest_topics: I32  # [n, 16] topics acted on, -1 padded
     interest_topic_weights: F32  # [n, 16]
     sector: I32  # [n] -1 unknown
@@ -123,6 +124,7 @@ _MEMBER_SPEC: dict[str, tuple[Any, tuple[int | str, ...], Any]] = {
     "co_taken_weights": (np.float32, (CO_TAKEN,), 0),
     "topics": (np.int32, (MEMBER_TOPICS,), -1),
     "topic_weights": (np.float32, (MEMBER_TOPICS,), 0),
+    "topics_named": (np.uint8, (), 0),
     "interest_topics": (np.int32, (MEMBER_TOPICS,), -1),
     "interest_topic_weights": (np.float32, (MEMBER_TOPICS,), 0),
     "sector": (np.int32, (), -1),

@@ -27,6 +27,7 @@ def fill_members(
     columns.text[rows] = features.text
     columns.topics[rows] = features.topics
     columns.topic_weights[rows] = features.topic_weights
+    columns.topics_named[rows] = features.topics_named
     columns.sector[rows] = features.sector
     columns.latitude_rad[rows] = features.place_latitude_rad
     columns.longitude_rad[rows] = features.place_longitude_rad
