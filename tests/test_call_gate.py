@@ -12,13 +12,21 @@ pytestmark = pytest.mark.asyncio
 
 
 class Clock:
-    """Time that passes when calls are answered."""
+    """Time that passes when calls are answered, and work that taking calls in is."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
+        self.taken_in = 0.0
 
     def __call__(self) -> float:
         return self.seconds
+
+    def worked(self) -> float:
+        return self.taken_in
+
+
+def gate_of(most_seconds: float, clock: Clock) -> Gate:
+    return Gate(most_seconds, clock, clock.worked)
 
 
 async def burst(gate: Gate, clock: Clock, count: int, seconds_each: float) -> list[str]:
@@ -26,6 +34,7 @@ async def burst(gate: Gate, clock: Clock, count: int, seconds_each: float) -> li
     ended: list[str] = []
 
     async def call(number: int) -> None:
+        clock.taken_in += 1.0
         if gate.refuses():
             ended.append("r")
             return
@@ -43,12 +52,12 @@ async def burst(gate: Gate, clock: Clock, count: int, seconds_each: float) -> li
 
 async def test_turns_come_in_the_order_of_arrival() -> None:
     clock = Clock()
-    assert await burst(Gate(10.0, clock), clock, 40, 0.001) == [str(n) for n in range(40)]
+    assert await burst(gate_of(10.0, clock), clock, 40, 0.001) == [str(n) for n in range(40)]
 
 
 async def test_who_would_wait_too_long_is_refused_and_the_others_are_answered() -> None:
     clock = Clock()
-    gate = Gate(0.5, clock)
+    gate = gate_of(0.5, clock)
     await burst(gate, clock, 20, 0.010)  # learns how long a call takes
     ended = await burst(gate, clock, 200, 0.010)
     answered = 200 - ended.count("r")
@@ -57,14 +66,14 @@ async def test_who_would_wait_too_long_is_refused_and_the_others_are_answered() 
 
 async def test_after_a_storm_there_is_room_at_once() -> None:
     clock = Clock()
-    gate = Gate(0.2, clock)
+    gate = gate_of(0.2, clock)
     await burst(gate, clock, 300, 0.010)
     assert await burst(gate, clock, 5, 0.010) == list("01234")
 
 
 async def test_while_calls_are_refused_the_queue_is_kept_short() -> None:
     clock = Clock()
-    gate = Gate(0.6, clock)
+    gate = gate_of(0.6, clock)
     await burst(gate, clock, 20, 0.002)  # learns how long a call takes
     assert "r" not in await burst(gate, clock, 250, 0.002)  # a burst may wait for half a second
     first = await burst(gate, clock, 500, 0.002)
@@ -76,11 +85,12 @@ async def test_while_calls_are_refused_the_queue_is_kept_short() -> None:
 
 
 async def test_what_came_is_taken_in_before_the_next_is_served() -> None:
-    gate = Gate(10.0, Clock())
+    clock = Clock()
+    gate = gate_of(10.0, clock)
     seen: list[str] = []
 
     async def call(number: int) -> None:
-        gate.refuses()
+        clock.taken_in += 1.0
         seen.append("in")
         await gate.turn(at_hand=99)
         seen.append("served")
@@ -97,9 +107,29 @@ async def test_what_came_is_taken_in_before_the_next_is_served() -> None:
     assert seen == ["in"] * 60 + ["served"] * 60
 
 
+async def test_a_look_ends_when_nothing_is_left_to_take_in_though_somebody_always_comes() -> None:
+    """Near the peak a call comes in every turn; looks that wait for silence would serve nobody."""
+    clock = Clock()
+    gate, ended = gate_of(10.0, clock), asyncio.Event()
+
+    async def keep_coming() -> None:
+        while not ended.is_set():
+            clock.seconds += 0.000_01
+            clock.taken_in += 0.000_002_5
+            gate.refuses()
+            await asyncio.sleep(0)
+
+    coming = asyncio.create_task(keep_coming())
+    begin = clock.seconds
+    await gate.turn(at_hand=99)
+    ended.set()
+    await coming
+    assert clock.seconds - begin < 0.14
+
+
 async def test_a_few_may_wait_however_long_calls_take() -> None:
     clock = Clock()
-    gate = Gate(0.5, clock)
+    gate = gate_of(0.5, clock)
     for _ in range(2):
         assert "r" not in await burst(gate, clock, 16, 5.0)
 

@@ -24,8 +24,18 @@ _SLICE_SECONDS = 0.05
 _LOOK_SECONDS = 0.15
 """A look ends after so long, however many still come: those at hand are answered, too."""
 
-_QUIET_SECONDS = 0.001
-"""When nothing came for so long, gRPC has handed over all it had; the least that epoll waits."""
+_TURN_SECONDS = 0.001
+"""A turn of a look; the least that epoll waits."""
+
+_IDLE_SHARE = 0.5
+"""A thread that worked less in a turn had nothing left to take in. (Whether nobody came would be
+the wrong question: near the peak somebody comes in every turn, and looks would last to their end.)
+"""
+
+_IDLE_TURNS = 1
+_IDLE_TURNS_IN_STORM = 8
+"""So many idle turns end a look. In a storm gRPC's own threads may have to wait for a processor,
+and what they hold is not seen meanwhile."""
 
 _FEW = 16
 """So many may always wait: a mean of a few long calls would say little."""
@@ -43,15 +53,23 @@ _STORM_SHARE = 1 / 6
 class Gate:
     """Gives calls their turn in the order they came; one event loop."""
 
-    def __init__(self, most_seconds: float, clock: Callable[[], float] = time.perf_counter) -> None:
-        """`most_seconds`: who would wait longer should be refused."""
+    def __init__(
+        self,
+        most_seconds: float,
+        clock: Callable[[], float] = time.perf_counter,
+        worked: Callable[[], float] = time.thread_time,
+    ) -> None:
+        """`most_seconds`: who would wait longer should be refused.
+
+        `clock`, `worked`: seconds that passed, and seconds that the calling thread worked.
+        """
         self._most_seconds = most_seconds
         self._clock = clock
+        self._worked = worked
         self.at_work: Sized = ()
         """Calls that had their turn and wait for their answer: while they are not few, nobody gets
         one, or the queue would be theirs and nobody would know how long it takes."""
         self._waiting: deque[asyncio.Future[None]] = deque()
-        self._arrived = 0
         self._looked = 0.0
         self._mean_seconds = 0.0
         self._refused = -float("inf")
@@ -59,16 +77,17 @@ class Gate:
 
     def refuses(self) -> bool:
         """Whether the call that was just handed over would wait too long."""
-        self._arrived += 1
         count = len(self._waiting)
         if count < _FEW:
             return False
         now, wait = self._clock(), count * self._mean_seconds
-        storm = now - self._refused < _STORM_SECONDS
-        if wait <= self._most_seconds * (_STORM_SHARE if storm else 1.0):
+        if wait <= self._most_seconds * (_STORM_SHARE if self._storms(now) else 1.0):
             return False
         self._refused = now
         return True
+
+    def _storms(self, now: float) -> bool:
+        return now - self._refused < _STORM_SECONDS
 
     async def turn(self, at_hand: int) -> None:
         """Returns when it is the call's turn; `at_hand` calls, with this one, have not ended."""
@@ -93,13 +112,16 @@ class Gate:
             self._running = None
 
     async def _look(self) -> None:
-        """Lets gRPC hand calls over until none comes."""
-        latest = self._clock() + _LOOK_SECONDS
-        seen = -1
-        while seen != self._arrived and self._clock() < latest:
-            seen = self._arrived
-            await asyncio.sleep(_QUIET_SECONDS)
-        self._looked = self._clock()
+        """Lets gRPC hand calls over until it has no more."""
+        begin = now = self._clock()
+        worked, idle = self._worked(), 0
+        turns = _IDLE_TURNS_IN_STORM if self._storms(now) else _IDLE_TURNS
+        while idle < turns and now - begin < _LOOK_SECONDS:
+            await asyncio.sleep(_TURN_SECONDS)
+            passed, did = self._clock() - now, self._worked() - worked
+            idle = idle + 1 if did <= _IDLE_SHARE * passed else 0
+            now, worked = now + passed, worked + did
+        self._looked = now
 
     async def _serve(self) -> None:
         """One call a turn of the loop, so that what is no call is not kept waiting."""
