@@ -138,6 +138,9 @@ def test_choices_are_judged_by_the_lists_that_members_get() -> None:
     cohorts = [c for c in counts if "events" in c]
     assert sum(counts[c] for c in cohorts) == counts["all"] == asked
     assert "0 events" in cohorts
+    assert 0 < counts["cities"] < asked
+    met = truth.select(state.leads.events[truth.lead] + state.leads.exposures[truth.lead] == 0)
+    assert counts["new leads"] == len(np.unique(met.member)) > 0
     assert good.lists.shape == (asked, 20)
     assert len({tuple(row) for row in good.lists.tolist()}) > 20
 

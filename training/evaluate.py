@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from recsvc.model.bundle import Bundle
 from recsvc.model.snapshot import Snapshot
 from recsvc.store.codec import decode_entity
 from training.assemble_bundle import as_all_open
+from training.cohorts import NEW_LEADS, member_cohorts, untouched
 from training.config import GateConfig
 from training.exposures import MICROSECONDS_PER_DAY, Pairs
 from training.intervals import bootstrap_mean
@@ -99,7 +100,12 @@ def evaluate_choices(
         unmet = unmet[~np.isin(unmet, met)][:LIST_LENGTH]
         popular[at, : len(unmet)] = unmet
     truth = _truth(chosen, who, len(bundle.lead_ids))
-    figures = _list_figures(lists, truth, state.members.events[who], seed)
+    cohorts = list(member_cohorts(state.members, who))
+    figures = _list_figures(lists, truth, cohorts, seed)
+    new = truth @ sparse.diags(untouched(state.leads).astype(np.float32))
+    new.eliminate_zeros()
+    if new.nnz:
+        figures += _list_figures(lists, new.tocsr(), (), seed, NEW_LEADS)
     hits, relevant = list_hits(popular, truth)
     base = bootstrap_mean(recall_at(hits, relevant, LIST_LENGTH), seed=seed)
     figures.append(Figure("recall@20", base.value, base.low, base.high, "popularity", len(who)))
@@ -114,29 +120,24 @@ def _truth(chosen: Pairs, who: NDArray[np.int32], lead_count: int) -> sparse.csr
     return sparse.csr_matrix((ones, (at[known], chosen.lead[known])), shape=(len(who), lead_count))
 
 
-COHORTS = (
-    ("0 events", 0, 0),
-    ("1-3 events", 1, 3),
-    ("4-20 events", 4, 20),
-    ("21+ events", 21, 1 << 40),
-)
-"""Slices by how much was known of a member."""
-
-
 def _list_figures(
-    lists: NDArray[np.int64], truth: sparse.csr_matrix, seen: NDArray[np.float32], seed: int
+    lists: NDArray[np.int64],
+    truth: sparse.csr_matrix,
+    cohorts: Iterable[tuple[str, NDArray[np.bool_]]],
+    seed: int,
+    among: str = "all",
 ) -> list[Figure]:
+    """Figures of all lists, `among` the leads that count, and of the slices of their members."""
     hits, relevant = list_hits(lists, truth)
     figures = []
     for name, values in (
         ("recall@20", recall_at(hits, relevant, LIST_LENGTH)),
         ("ndcg@20", ndcg_at(hits, relevant, LIST_LENGTH)),
     ):
-        figures.append(_figure(name, values, seed))
-        for cohort, low, high in COHORTS:
-            part = values[(seen >= low) & (seen <= high)]
-            if len(part):
-                figures.append(_figure(name, part, seed, cohort))
+        figures.append(_figure(name, values, seed, among))
+        for cohort, kept in cohorts:
+            if kept.any():
+                figures.append(_figure(name, values[kept], seed, cohort))
     return figures
 
 
@@ -171,12 +172,9 @@ def _ndcg(scores: Floats, pairs: Pairs, seed: int) -> Floats:
 
 
 def _slices(bundle: Bundle, pairs: Pairs) -> Iterator[tuple[str, NDArray[np.bool_]]]:
-    """Pairs (bool[n]) by how much was known of the member, and those of leads nobody had met."""
-    seen = bundle.members.events[pairs.member]
-    for cohort, low, high in COHORTS:
-        yield cohort, (seen >= low) & (seen <= high)
-    leads = bundle.leads
-    yield "new leads", (leads.events[pairs.lead] == 0) & (leads.exposures[pairs.lead] == 0)
+    """Pairs (bool[n]) by the cohort of the member, and those of leads nobody had met."""
+    yield from member_cohorts(bundle.members, pairs.member)
+    yield NEW_LEADS, untouched(bundle.leads)[pairs.lead]
 
 
 def _scored_then(pipeline: Pipeline, pairs: Pairs) -> tuple[Floats, Floats]:
