@@ -13,6 +13,7 @@ from recsvc.model.arrays import F32
 from recsvc.model.terms import INDEX
 from training.crossed import crossed_examples
 from training.exposures import Pairs, exposed_pairs
+from training.split import SHOWN
 
 APPEAL = INDEX["lead_appeal"]
 
@@ -55,8 +56,20 @@ def test_only_what_came_before_the_cut_teaches() -> None:
     assert (pairs.time_us < cut_us).all()
 
 
-def test_with_times_a_lead_is_seen_before_anybody_answered() -> None:
-    _, features = crossed(tiny_dataset().events)
+def test_with_times_as_many_leads_are_untouched_as_were_when_they_were_shown() -> None:
+    events = tiny_dataset().events
+    _, features = crossed(events)
+    known = ~np.isnan(features[:, APPEAL])
+    assert 0 < known.sum() < len(known)
+    # Nobody looked at a lead or took it on before all were shown.
+    shown = np.isin(events.kind, SHOWN)
+    last = int(events.time_us[shown].max()) + 1
+    later = np.where(shown, events.time_us, np.maximum(events.time_us, last))
+    order = np.argsort(later, kind="stable")
+    moved = EventLog.from_columns(
+        {k: v[order] for k, v in (events.to_arrays() | {"time_us": later}).items()}
+    )
+    _, features = crossed(moved)
     assert np.isnan(features[:, APPEAL]).all()
 
 
