@@ -17,14 +17,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from features.config import FeatureConfig
-from features.state import Arrays
-from features.topics import TopicTable, distinct
+from features.entities import Member
+from features.state import Arrays, from_named, named_arrays
+from features.text import TextModel
 
 LEAST_CHANCE = 0.25
 """Topics that are less likely are not taken up; a named one counts as likely as that at least."""
 _RIDGES = (0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
-_MOST_MEMBERS = 20_000
 F32 = NDArray[np.float32]
 I32 = NDArray[np.int32]
 
@@ -47,35 +46,19 @@ class ExpertiseModel:
         texts: F32,
         sectors: I32,
         sector_count: int,
-        named: Sequence[Sequence[str]],
-        table: TopicTable,
-        config: FeatureConfig,
-        seed: int,
-    ) -> ExpertiseModel | None:
-        """Learns from n members; None when too few of them name topics.
+        labels: NDArray[np.bool_],
+        topics: I32,
+    ) -> ExpertiseModel:
+        """Learns from n members who name topics.
 
-        texts float32[n, d], sectors int32[n] (-1 unknown), the topics that each names.
+        texts float32[n, d], sectors int32[n] (-1 unknown), labels bool[n, t]: who names which of
+        `topics`, int32[t], rows of the topic table.
         """
-        own = [[table.names.row(name) for name in distinct(names)] for names in named]
-        taught = np.array([row for row, topics in enumerate(own) if topics], np.int64)
-        if not config.infer_topics or len(taught) < config.min_labelled_leads:
-            return None
-        if len(taught) > _MOST_MEMBERS:
-            rng = np.random.default_rng(seed)
-            taught = np.sort(rng.choice(taught, _MOST_MEMBERS, replace=False))
-        labels = np.zeros((len(taught), len(table.names)), np.float32)
-        for place, row in enumerate(taught.tolist()):
-            labels[place, own[row]] = 1.0
-        counts = labels.sum(axis=0)
-        frequent = np.argsort(-counts, kind="stable")[: config.max_inferable_topics]
-        topics = np.sort(frequent[counts[frequent] >= config.min_topic_leads]).astype(np.int32)
-        if not len(topics):
-            return None
         # Imported here: only training needs it.
         from sklearn.linear_model import RidgeCV
 
-        known = np.concatenate([texts, _one_hot(sectors, sector_count)], axis=1)[taught]
-        found = RidgeCV(alphas=_RIDGES).fit(known.astype(np.float64), labels[:, topics])
+        known = np.concatenate([texts, _one_hot(sectors, sector_count)], axis=1)
+        found = RidgeCV(alphas=_RIDGES).fit(known.astype(np.float64), labels.astype(np.float64))
         slopes = np.atleast_2d(found.coef_).T.astype(np.float32)
         width = texts.shape[1]
         bias = np.atleast_1d(found.intercept_).astype(np.float32)
@@ -92,14 +75,19 @@ class ExpertiseModel:
 
     def state(self) -> Arrays:
         """The arrays by name; `from_state` is the inverse."""
-        return {f"expertise_{name}": getattr(self, name) for name in self.__slots__}
+        return named_arrays("expertise", self)
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> ExpertiseModel | None:
         """The model out of `state`, None when there is none; raises KeyError when incomplete."""
-        if "expertise_topics" not in arrays:
-            return None
-        return cls(**{name: arrays[f"expertise_{name}"] for name in cls.__slots__})
+        return from_named(cls, "expertise", arrays)
+
+
+def profile_texts(text: TextModel, members: Sequence[Member]) -> F32:
+    """float32[n, d]: the vectors of what members say of themselves, their topics included."""
+    texts = [member.expertise for member in members]
+    rows = text.rows(text.documents(texts, [member.topics for member in members]))
+    return text.vectors(rows, texts)
 
 
 def _one_hot(rows: I32, count: int) -> F32:

@@ -27,13 +27,13 @@ from features.config import FeatureConfig
 from features.encoder import SentenceEncoder
 from features.entities import Lead, Member
 from features.errors import DataError
-from features.expertise import ExpertiseModel
+from features.expertise import ExpertiseModel, profile_texts
 from features.location import locate, member_places
 from features.regions import RegionTable
 from features.state import Arrays, content_hash, read_state, write_state
 from features.text import TextModel
 from features.tokens import Documents
-from features.topic_learning import learn_topics
+from features.topic_learning import learn_expertise, learn_topics
 from features.topic_model import OPENING_LETTERS, TopicModel
 from features.topics import TopicTable
 from features.vocabulary import Vocabulary
@@ -97,7 +97,7 @@ class FeatureSpace:
             learn_topics(texts[:count], topics[:count], text, table, config, seed),
             sectors,
             RegionTable.load(),
-            _learn_expertise(members, text, table, sectors, config, seed),
+            learn_expertise(members, text, table, sectors, config, seed),
         )
 
     def leads(self, leads: Sequence[Lead]) -> LeadFeatures:
@@ -165,7 +165,7 @@ class FeatureSpace:
                 at = locate(self.regions, place.region_code, place.latitude, place.longitude)
                 region[row, column] = at.levels
                 latitude[row, column], longitude[row, column] = at.latitude_rad, at.longitude_rad
-        text = _member_texts(self.text, members)
+        text = profile_texts(self.text, members)
         sector = self.sectors.rows([m.sector for m in members], "minus_one")
         if self.expertise is not None:
             self.expertise.refine(topics, topic_weights, text, sector)
@@ -241,29 +241,3 @@ class FeatureSpace:
 def lead_text(lead: Lead) -> str:
     """What is read of a lead: title and body."""
     return f"{lead.title} {lead.body}" if lead.title and lead.body else lead.title or lead.body
-
-
-def _member_texts(text: TextModel, members: Sequence[Member]) -> NDArray[np.float32]:
-    """float32[n, d]: the vectors of what members say of themselves, their topics included."""
-    texts = [member.expertise for member in members]
-    rows = text.rows(text.documents(texts, [member.topics for member in members]))
-    return text.vectors(rows, texts)
-
-
-def _learn_expertise(
-    members: Sequence[Member],
-    text: TextModel,
-    table: TopicTable,
-    sectors: Vocabulary,
-    config: FeatureConfig,
-    seed: int,
-) -> ExpertiseModel | None:
-    return ExpertiseModel.fit(
-        _member_texts(text, members),
-        sectors.rows([member.sector for member in members], "minus_one"),
-        len(sectors),
-        [member.topics for member in members],
-        table,
-        config,
-        seed,
-    )

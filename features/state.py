@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +15,23 @@ from features.errors import DataError
 
 Arrays = dict[str, NDArray[Any]]
 _JSON_NAME = "features.json"
+Model = TypeVar("Model")
+
+
+def named_arrays(prefix: str, model: Any) -> Arrays:
+    """The arrays in the slots of a frozen model, as `prefix_slot`."""
+    return {f"{prefix}_{name}": getattr(model, name) for name in model.__slots__}
+
+
+def from_named(kind: type[Model], prefix: str, arrays: Mapping[str, NDArray[Any]]) -> Model | None:
+    """The inverse of `named_arrays`; None without the first slot.
+
+    Raises KeyError when another one is missing.
+    """
+    slots: tuple[str, ...] = kind.__slots__  # type: ignore[attr-defined]
+    if f"{prefix}_{slots[0]}" not in arrays:
+        return None
+    return kind(**{name: arrays[f"{prefix}_{name}"] for name in slots})
 
 
 def content_hash(arrays: Mapping[str, NDArray[Any]], settings: Mapping[str, Any]) -> str:

@@ -1,19 +1,25 @@
-"""Deciding which topics can be learned, learning them, and measuring how well that works."""
+"""Deciding which topics leads and members can teach, learning them, and measuring the result."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from features.config import FeatureConfig
+from features.entities import Member
+from features.expertise import ExpertiseModel, profile_texts
 from features.terms import Terms
 from features.text import TextModel
 from features.tokens import Tokenizer
 from features.topic_model import OPENING_LETTERS, TopicModel
 from features.topics import TopicTable, distinct
+from features.vocabulary import Vocabulary
+
+_MOST_MEMBERS = 20_000
 
 
 def learn_topics(
@@ -25,23 +31,75 @@ def learn_topics(
     seed: int,
 ) -> TopicModel | None:
     """A model of the topics that enough of the labelled texts have; None when there are too few."""
-    rng = np.random.default_rng(seed)
     labelled = [row for row, topics in enumerate(topics_of_texts) if topics and texts[row]]
-    if not config.infer_topics or len(labelled) < config.min_labelled_leads:
+    lesson = _lesson(labelled, topics_of_texts, table, config, config.max_topic_leads, seed)
+    if lesson is None:
         return None
-    if len(labelled) > config.max_topic_leads:
-        labelled = np.sort(rng.choice(labelled, config.max_topic_leads, replace=False)).tolist()
-    labels = np.zeros((len(labelled), len(table.names)), np.bool_)
-    for place, row in enumerate(labelled):
-        labels[place, [table.names.row(name) for name in distinct(topics_of_texts[row])]] = True
+    documents = text.documents([texts[row] for row in lesson.rows])
+    whole, opening = text.rows(documents), text.rows(documents, OPENING_LETTERS)
+    return TopicModel.fit(whole, opening, lesson.labels, lesson.topics, seed)
+
+
+def learn_expertise(
+    members: Sequence[Member],
+    text: TextModel,
+    table: TopicTable,
+    sectors: Vocabulary,
+    config: FeatureConfig,
+    seed: int,
+) -> ExpertiseModel | None:
+    """A model of the topics that enough of the members name; None when too few name any."""
+    named = [member.topics for member in members]
+    labelled = [row for row, topics in enumerate(named) if distinct(topics)]
+    lesson = _lesson(labelled, named, table, config, _MOST_MEMBERS, seed)
+    if lesson is None:
+        return None
+    teachers = [members[row] for row in lesson.rows]
+    return ExpertiseModel.fit(
+        profile_texts(text, teachers),
+        sectors.rows([member.sector for member in teachers], "minus_one"),
+        len(sectors),
+        lesson.labels,
+        lesson.topics,
+    )
+
+
+class _Lesson(NamedTuple):
+    """What n texts or members teach about t topics.
+
+    rows: which they are, ascending. labels: bool[n, t], who has what. topics: int32[t], ascending
+    rows of the topic table.
+    """
+
+    rows: list[int]
+    labels: NDArray[np.bool_]
+    topics: NDArray[np.int32]
+
+
+def _lesson(
+    rows: list[int],
+    topics_of_all: Sequence[Sequence[str]],
+    table: TopicTable,
+    config: FeatureConfig,
+    most: int,
+    seed: int,
+) -> _Lesson | None:
+    """What labelled rows teach; of more than `most`, that many are drawn at random.
+
+    None when they are too few, when no topic is frequent, and when nothing is to be inferred.
+    """
+    if not config.infer_topics or len(rows) < config.min_labelled_leads:
+        return None
+    if len(rows) > most:
+        rng = np.random.default_rng(seed)
+        rows = np.sort(rng.choice(rows, most, replace=False)).tolist()
+    labels = np.zeros((len(rows), len(table.names)), np.bool_)
+    for place, row in enumerate(rows):
+        labels[place, [table.names.row(name) for name in distinct(topics_of_all[row])]] = True
     counts = labels.sum(axis=0)
     frequent = np.argsort(-counts, kind="stable")[: config.max_inferable_topics]
     topics = np.sort(frequent[counts[frequent] >= config.min_topic_leads]).astype(np.int32)
-    if not len(topics):
-        return None
-    documents = text.documents([texts[row] for row in labelled])
-    whole, opening = text.rows(documents), text.rows(documents, OPENING_LETTERS)
-    return TopicModel.fit(whole, opening, labels[:, topics], topics, seed)
+    return _Lesson(rows, labels[:, topics], topics) if len(topics) else None
 
 
 @dataclass(frozen=True, slots=True)

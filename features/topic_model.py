@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from features.state import Arrays
+from features.state import Arrays, from_named, named_arrays
 
 OPENING_LETTERS = 20
 """Letters, digits and Han characters of a text that make its opening."""
@@ -113,14 +113,12 @@ class TopicModel:
 
     def state(self) -> Arrays:
         """The arrays by name; `from_state` is the inverse."""
-        return {f"topic_model_{name}": getattr(self, name) for name in self.__slots__}
+        return named_arrays("topic_model", self)
 
     @classmethod
     def from_state(cls, arrays: Mapping[str, NDArray[Any]]) -> TopicModel | None:
         """The model out of `state`, None when there is none; raises KeyError when incomplete."""
-        if "topic_model_topics" not in arrays:
-            return None
-        return cls(**{name: arrays[f"topic_model_{name}"] for name in cls.__slots__})
+        return from_named(cls, "topic_model", arrays)
 
 
 def _fit_margins(
