@@ -148,7 +148,7 @@ def test_a_world_grows_in_files_as_in_memory(bundle: Bundle, tmp_path: Path) -> 
     for kind in ("members", "leads"):
         for name, column in getattr(inside, kind)._asdict().items():
             np.testing.assert_array_equal(getattr(getattr(outside, kind), name), column)
-    assert isinstance(outside.members.vector, np.memmap)
+    assert isinstance(outside.members.vector.base, np.memmap)
 
 
 def test_overlap_and_ndcg_know_the_best_list(bundle: Bundle) -> None:

@@ -145,7 +145,7 @@ def _empty(path: Path | None, dtype: Any, shape: tuple[int, ...]) -> Array:
         return np.empty(shape, dtype)
     array = np.lib.format.open_memmap(path, "w+", dtype, shape)
     read_by_row(array)
-    return array
+    return np.asarray(array)
 
 
 def _move(name: str, part: Array, rng: np.random.Generator) -> None:

@@ -11,13 +11,8 @@ from scipy import sparse
 
 from benchmarks.quality.questions import Answer, Lists, Matches, Pairs, Question
 from features.events import EventLog
+from training.cohorts import HISTORIES
 
-HISTORIES = (
-    ("0 events", 0, 0),
-    ("1-3 events", 1, 3),
-    ("4-20 events", 4, 20),
-    ("21+ events", 21, None),
-)
 UNTOUCHED = "leads with no event"
 Mask = NDArray[np.bool_]
 Ints = NDArray[np.int32]
@@ -29,7 +24,7 @@ def history_slices(train: EventLog, members: Ints) -> dict[str, Mask]:
     counts = np.bincount(train.member, minlength=most)[members]
     found = {}
     for name, low, high in HISTORIES:
-        mask = (counts >= low) & (counts <= (counts.max() if high is None else high))
+        mask = (counts >= low) & (counts <= high)
         if mask.any():
             found[name] = mask
     return found

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
-from features.entities import Lead, Organization
+from features.entities import Lead, Member, Organization
 from features.errors import DataError
 from recsvc.matching.claims import set_holders
 from recsvc.matching.listed_members import MemberConfig
@@ -172,6 +172,7 @@ def warm_up(view: View) -> None:
     snapshot = view.snapshot
     if snapshot is None:
         return
+    snapshot.bundle.space.members([Member("")])  # as one that is imported
     pipeline = Pipeline(snapshot)
     query = ListQuery(count=2, diversity=0.5, with_terms=True)
     member = next(iter(snapshot.members.identifiers()), None)
