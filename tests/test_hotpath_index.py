@@ -75,6 +75,22 @@ def test_what_is_served_finds_the_largest_inner_products(bundle: Bundle) -> None
     assert [point.recall for point in points] == [1.0] * len(SHARES)
 
 
+def test_what_a_member_has_met_is_found_like_everything_else(bundle: Bundle) -> None:
+    """The exact search knows nothing of what was met, and what was met lies nearest of all."""
+    exam = Exam.of(bundle, queries=20, seed=1)
+    search = served_search(bundle, exam, CandidateConfig(all_below=1, close_below=1, ranked=1))
+    start, lead, _ = Snapshot(bundle).history.base.forbidding()
+    every = np.arange(len(exam.vectors))
+    met = 0
+    for member, query in zip(exam.members.tolist(), exam.queries, strict=True):
+        best = exact_search(exam.vectors, query, 3, every)
+        found = search(query, 3, np.ones(len(every), np.uint8))
+        products = exam.vectors @ query  # of alike leads either may come
+        np.testing.assert_allclose(products[found], products[best], rtol=1e-5)
+        met += len(set(best.tolist()).intersection(lead[start[member] : start[member + 1]]))
+    assert met, "without anything met this would show nothing"
+
+
 def test_only_short_lists_are_left_out_where_everything_is_to_be_searched(bundle: Bundle) -> None:
     made = with_tables(bundle)
     rows = np.zeros((len(bundle.member_ids), 4), np.int32)

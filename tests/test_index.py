@@ -19,7 +19,7 @@ VECTORS = np.random.default_rng(0).normal(size=(COUNT, WIDTH)).astype(np.float32
 def test_an_exact_search_is_brute_force(seed: int, k: int, share: float) -> None:
     rng = np.random.default_rng(seed)
     query = rng.normal(size=WIDTH).astype(np.float32)
-    allowed = np.flatnonzero(rng.random(COUNT) < share)
+    allowed = rng.permutation(np.flatnonzero(rng.random(COUNT) < share))
     rows = exact_search(VECTORS, query, k, allowed)
     assert rows.dtype == np.int32
     assert len(set(rows.tolist()) & set(allowed.tolist())) == min(k, len(allowed)) == len(rows)

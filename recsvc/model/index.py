@@ -57,8 +57,12 @@ def nearest(vectors: F32, centres: F32) -> NDArray[np.int64]:
 
 
 def exact_search(vectors: F32, query: F32, k: int, rows: NDArray[np.int64]) -> I32:
-    """The k of `rows` (int64[r]) with the largest inner product with `query`, best first."""
-    scores = vectors @ query if len(rows) == len(vectors) else vectors[rows] @ query
+    """The k of `rows` (int64[r], each once) with the largest inner product with `query`.
+
+    Best first, whatever the order of `rows`.
+    """
+    # Where all are asked for, n numbers are put in order sooner than n vectors.
+    scores = (vectors @ query)[rows] if len(rows) == len(vectors) else vectors[rows] @ query
     if k < len(rows):
         best = np.argpartition(-scores, k)[:k]
         rows, scores = rows[best], scores[best]
