@@ -11,18 +11,21 @@ from support.worlds import CONFIG, NOW_US, spectral_fit, tiny_catalog, tiny_data
 from features.events import EventLog
 from recsvc.model.arrays import F32
 from recsvc.model.terms import INDEX
+from training.config import TrainingConfig
 from training.crossed import crossed_examples
-from training.exposures import Pairs, exposed_pairs
+from training.exposures import Pairs, exposed_pairs, shares_of
 from training.split import SHOWN
 
 APPEAL = INDEX["lead_appeal"]
+UNLIMITED = np.full(tiny_catalog().shape[1], -1, np.int32)
 
 
-def crossed(events: EventLog, cut_time_us: int = 0) -> tuple[Pairs, F32]:
+def crossed(
+    events: EventLog, cut_time_us: int = 0, config: TrainingConfig = CONFIG
+) -> tuple[Pairs, F32]:
     catalog = tiny_catalog()
-    unlimited = np.full(catalog.shape[1], -1, np.int32)
     fit = spectral_fit(catalog)
-    return crossed_examples(catalog, events, fit, unlimited, cut_time_us, CONFIG)
+    return crossed_examples(catalog, events, fit, UNLIMITED, cut_time_us, config)
 
 
 def timeless(events: EventLog) -> EventLog:
@@ -35,17 +38,30 @@ def pairs_of(pairs: Pairs) -> set[tuple[int, int]]:
     return set(zip(pairs.member.tolist(), pairs.lead.tolist(), strict=True))
 
 
-@pytest.mark.parametrize("has_times", [True, False])
-def test_each_exposed_pair_teaches_once(has_times: bool) -> None:
-    events = tiny_dataset().events if has_times else timeless(tiny_dataset().events)
+def test_without_times_each_exposed_pair_teaches_once_a_round() -> None:
+    events = timeless(tiny_dataset().events)
     pairs, features = crossed(events)
-    unlimited = np.full(tiny_catalog().shape[1], -1, np.int32)
-    every = exposed_pairs(events, unlimited, CONFIG.split)
-    assert len(pairs) == len(features) == len(every) > 50
+    every = exposed_pairs(events, UNLIMITED, CONFIG.split)
+    rounds = CONFIG.examples.exposed_rounds
+    assert len(pairs) == len(features) == rounds * len(every) > 50 * rounds
     assert pairs_of(pairs) == pairs_of(every)
-    assert pairs.label.sum() == every.label.sum() > 0
+    assert pairs.label.sum() == rounds * every.label.sum() > 0
+    assert shares_of(pairs).sum() == pytest.approx(len(every))
     assert pairs.slot is not None
     assert pairs.weight is not None
+
+
+def test_with_times_a_lead_teaches_from_an_instant_of_its_life_on() -> None:
+    events = tiny_dataset().events
+    pairs, _ = crossed(events)
+    every = exposed_pairs(events, UNLIMITED, CONFIG.split)
+    rounds = CONFIG.examples.exposed_rounds
+    assert 0.4 * rounds * len(every) < len(pairs) < rounds * len(every)
+    assert pairs_of(pairs) <= pairs_of(every)
+    everything = replace(CONFIG, split=replace(CONFIG.split, whole_share=1.0))
+    pairs, features = crossed(events, config=everything)
+    assert len(pairs) == rounds * len(every)
+    assert np.isnan(features[:, APPEAL]).all()
 
 
 def test_only_what_came_before_the_cut_teaches() -> None:
@@ -56,21 +72,16 @@ def test_only_what_came_before_the_cut_teaches() -> None:
     assert (pairs.time_us < cut_us).all()
 
 
-def test_with_times_as_many_leads_are_untouched_as_were_when_they_were_shown() -> None:
+def test_with_times_some_leads_are_known_by_what_came_before_alone() -> None:
     events = tiny_dataset().events
-    _, features = crossed(events)
+    pairs, features = crossed(events)
     known = ~np.isnan(features[:, APPEAL])
     assert 0 < known.sum() < len(known)
-    # Nobody looked at a lead or took it on before all were shown.
-    shown = np.isin(events.kind, SHOWN)
-    last = int(events.time_us[shown].max()) + 1
-    later = np.where(shown, events.time_us, np.maximum(events.time_us, last))
-    order = np.argsort(later, kind="stable")
-    moved = EventLog.from_columns(
-        {k: v[order] for k, v in (events.to_arrays() | {"time_us": later}).items()}
-    )
-    _, features = crossed(moved)
-    assert np.isnan(features[:, APPEAL]).all()
+    first_us = np.full(tiny_catalog().shape[1], np.iinfo(np.int64).max)
+    shown = events.select(np.isin(events.kind, SHOWN) & (events.lead >= 0))
+    np.minimum.at(first_us, shown.lead, shown.time_us)
+    # The first whom a lead was shown to met an untouched lead, whatever came later.
+    assert not known[pairs.time_us == first_us[pairs.lead]].any()
 
 
 def test_without_times_some_leads_are_known_and_a_pair_never_sees_its_own_answer() -> None:
@@ -82,7 +93,7 @@ def test_without_times_some_leads_are_known_and_a_pair_never_sees_its_own_answer
     pairs, features = crossed(events)
     known = ~np.isnan(features[:, APPEAL])
     assert 0 < known.sum() < len(known)
-    asked = np.bincount(pairs.lead, minlength=len(first))
+    asked = np.bincount(pairs.lead, weights=shares_of(pairs), minlength=len(first)).round()
     alone = asked[pairs.lead] == 1
     assert alone.any()
     assert not known[alone].any()
@@ -90,11 +101,7 @@ def test_without_times_some_leads_are_known_and_a_pair_never_sees_its_own_answer
 
 def test_another_seed_deals_other_folds() -> None:
     events = tiny_dataset().events
-    catalog, fit = tiny_catalog(), spectral_fit(tiny_catalog())
-    unlimited = np.full(catalog.shape[1], -1, np.int32)
-    other = replace(CONFIG, seed=CONFIG.seed + 1)
-    first = crossed_examples(catalog, events, fit, unlimited, 0, CONFIG)[0]
-    again = crossed_examples(catalog, events, fit, unlimited, 0, CONFIG)[0]
-    second = crossed_examples(catalog, events, fit, unlimited, 0, other)[0]
+    first, again = crossed(events)[0], crossed(events)[0]
+    second = crossed(events, config=replace(CONFIG, seed=CONFIG.seed + 1))[0]
     assert np.array_equal(first.lead, again.lead)
     assert not np.array_equal(first.lead, second.lead)

@@ -21,6 +21,7 @@ from benchmarks.quality.quick import MOST_ASKED, quick_tasks
 from benchmarks.quality.samples import value
 from benchmarks.quality.topics import topic_rows
 from benchmarks.quality.variants import variants
+from features.entities import EventKind
 from training.config import TrainingConfig
 
 ALONE = ["--no-peers", "--no-latency", "--no-ablations"]
@@ -115,6 +116,25 @@ def test_new_leads_of_the_province_are_in_no_event(province: ProvinceTask) -> No
     assert question.gains is not None
     forbidden = question.excluded[:, question.candidates].toarray() > 0
     np.testing.assert_array_equal(forbidden, question.gains == 0.0)
+
+
+def test_leads_that_others_met_are_asked_about_without_those_a_member_took(
+    province: ProvinceTask,
+) -> None:
+    question = province.task.questions[2]
+    assert isinstance(question, Lists)
+    assert question.candidates is not None
+    assert question.gains is not None
+    events = province.task.train
+    assert np.isin(question.candidates, events.lead).all()
+    assert not np.isin(question.candidates, province.province.new_rows).any()
+    taken = events.of_kind(EventKind.CLAIMED)
+    taken = taken.select(np.isin(taken.lead, question.candidates))
+    taken = taken.select(np.isin(taken.member, question.asked))
+    at = np.searchsorted(question.asked, taken.member)
+    assert len(taken) > 10
+    assert (question.excluded[at, taken.lead] > 0).all()
+    assert list(question.measure(province.oracle(question))) == ["oracle share@10, met by others"]
 
 
 def test_variants_are_those_that_the_data_speaks_of(province: ProvinceTask) -> None:

@@ -11,7 +11,7 @@ from support.worlds import log_of, make_event, tiny_dataset
 from features.entities import EventKind
 from features.events import EventLog
 from training.config import SplitConfig
-from training.split import halves, pair_hash, split_log
+from training.split import begun_us, halves, held_from_us, pair_hash, split_log
 
 CONFIG = SplitConfig()
 LEADS = 80
@@ -86,6 +86,58 @@ def test_without_times_the_shares_are_as_asked() -> None:
     assert not other.later.equals(found.later)
     full = split_log(events, lead_count=500, config=CONFIG, seed=2)
     assert set(full.later.lead.tolist()) <= set(full.early.lead.tolist())
+
+
+def shown(rows: list[tuple[EventKind, int, int, int]]) -> EventLog:
+    """(kind, member, lead, time)."""
+    data = tiny_dataset()
+    events = [make_event(kind, time_us, m, j) for kind, m, j, time_us in rows]
+    return log_of(events, data.member_ids, data.lead_ids)
+
+
+def test_a_lead_is_held_out_from_one_of_its_exposures_on() -> None:
+    pushed = [(EventKind.PUSHED, m, j, 100 * m + j) for m in range(20) for j in range(80)]
+    events = shown(pushed + [(EventKind.OPENED, 0, j, 5_000) for j in range(80)])
+    from_us = held_from_us(events, LEADS + 1, 0.0, seed=1)
+    assert from_us[LEADS] == np.iinfo(np.int64).min
+    before = (from_us[:LEADS] - np.arange(80)) / 100
+    assert set(before.tolist()) <= set(range(20))
+    # Anywhere in its life as likely as anywhere else: the mean of 80 draws of 0 to 19.
+    assert before.mean() == pytest.approx(9.5, abs=3 * 5.8 / 80**0.5)
+    whole = held_from_us(events, LEADS, 0.5, seed=1) == np.iinfo(np.int64).min
+    assert whole.mean() == pytest.approx(0.5, abs=0.2)
+    assert (held_from_us(events, LEADS, 1.0, seed=1) == np.iinfo(np.int64).min).all()
+
+
+def test_a_pair_begins_with_its_first_exposure() -> None:
+    events = shown(
+        [
+            (EventKind.OPENED, 1, 1, 2),
+            (EventKind.PUSHED, 1, 1, 3),
+            (EventKind.OPENED, 2, 1, 4),
+            (EventKind.PUSHED, 1, 1, 5),
+            (EventKind.CLAIMED, 1, 1, 6),
+            (EventKind.CLAIMED, 2, 1, 7),
+        ]
+    )
+    assert begun_us(events).tolist() == [3, 3, 4, 3, 3, 4]
+
+
+def test_an_answer_stays_with_its_exposure() -> None:
+    pushed = [(EventKind.PUSHED, m, j, 100 * m) for m in range(20) for j in range(80)]
+    claimed = [(EventKind.CLAIMED, m, j, 100 * m + 350) for m in range(20) for j in range(80)]
+    found = split_log(shown(pushed + claimed), LEADS, SplitConfig(taught_share=1.0), seed=1)
+    early, later = (
+        set(zip(part.member.tolist(), part.lead.tolist(), part.kind.tolist(), strict=True))
+        for part in (found.early, found.later)
+    )
+    assert early
+    for member, lead, kind in early:
+        if kind == EventKind.PUSHED and 100 * member + 350 < found.cut_time_us:
+            assert (member, lead, EventKind.CLAIMED) in early
+    known = {lead for _, lead, _ in early}
+    assert 0.25 < len(known) / LEADS < 0.75
+    assert {lead for _, lead, _ in later} == set(range(LEADS))
 
 
 def test_an_empty_log_gives_empty_parts() -> None:

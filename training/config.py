@@ -17,13 +17,15 @@ class SplitConfig:
 
     `later_share` of the events (by time, or by a hash when the log has no times) make the later
     part; half of its members judge, the other half teach the ranker. A log with times and exposures
-    is judged on its last `judged_share` and taught by `taught_share` of the leads before. Silence
-    for `attribution_days` is a refusal.
+    is judged on its last `judged_share` and taught by `taught_share` of the leads before: of these,
+    `whole_share` from their beginning on, the others from one of their exposures on. Silence for
+    `attribution_days` is a refusal.
     """
 
     later_share: float = 0.2
     judged_share: float = 0.1
     taught_share: float = 0.3
+    whole_share: float = 0.5
     attribution_days: float = 7.0
 
 
@@ -70,7 +72,8 @@ class ExampleConfig:
     """Examples for the ranker: at most so many logged pairs, members to ask for negatives, and
     negatives a member (or lead). With fewer than `few_authored` pairs of who wrote what, all are
     examples, in `authored_folds`: see training.authored; with fewer than `few_exposed` exposed
-    pairs in the later part, those of the whole log are, in `exposed_folds`: see training.crossed.
+    pairs in the later part, those of the whole log are, in `exposed_folds`, dealt `exposed_rounds`
+    times: see training.crossed.
     Until there are `enough_rows`, closer looks teach beside claims: see training.responses."""
 
     most_members: int = 4_000
@@ -79,6 +82,7 @@ class ExampleConfig:
     authored_folds: int = 5
     few_authored: int = 1_000
     exposed_folds: int = 5
+    exposed_rounds: int = 2
     few_exposed: int = 100_000
     enough_rows: int = 250_000
 

@@ -74,6 +74,13 @@ def weights_of(pairs: Pairs) -> F32:
     return np.ones(len(pairs), np.float32) if pairs.weight is None else pairs.weight
 
 
+def shares_of(pairs: Pairs) -> F32:
+    """1 / how often each pair is there (float32[n]): seen with several states, it counts once."""
+    keys = _pair_keys(pairs.member, pairs.lead)
+    _, at, count = np.unique(keys, return_inverse=True, return_counts=True)
+    return np.asarray(1.0 / count[at], np.float32)
+
+
 def exposed_pairs(later: EventLog, capacity: I32, config: SplitConfig) -> Pairs:
     """Each pair that was pushed or shown, once, labelled by whether a claim followed.
 

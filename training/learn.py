@@ -13,7 +13,7 @@ from recsvc.model.terms import FEATURES
 from training.calibrate import fit_calibration
 from training.config import TrainingConfig
 from training.defaults import default_ranker
-from training.exposures import Pairs, weights_of
+from training.exposures import Pairs, shares_of, weights_of
 from training.ranker import fit_additive
 from training.ranker_boost import Objective
 from training.responses import (
@@ -58,7 +58,7 @@ def learn_ranker(
         rows = Rows(features, pairs.label, weights_of(pairs), groups, None, FEATURES)
         return Learned(_fit(rows, "ranking", config), UNCALIBRATED, len(pairs))
     seen = with_slots(features, pairs)
-    looks = share_of_looks(len(pairs), config.examples.enough_rows)
+    looks = share_of_looks(round(float(shares_of(pairs).sum())), config.examples.enough_rows)
     ranker = as_pushed(_fit(_responses(pairs, seen, looks, config), "pointwise", config))
     return Learned(ranker, _calibrate(pairs, seen, looks, config), len(pairs))
 
@@ -113,7 +113,7 @@ def _calibrate(pairs: Pairs, seen: F32, looks: float, config: TrainingConfig) ->
     return fit_calibration(
         scores[pushed],
         pairs.label[pushed],
-        weights=weights_of(pairs)[pushed],
+        weights=(weights_of(pairs) * shares_of(pairs))[pushed],
         config=config.calibration,
     )
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from recsvc.model.arrays import F32, I32
 from recsvc.model.terms import FEATURES, Feature
-from training.exposures import Pairs, weights_of
+from training.exposures import Pairs, shares_of, weights_of
 from training.split import pair_hash
 
 SLOT_FEATURES = (Feature("listed", "", True, 0), Feature("depth", "", True, -1))
@@ -55,10 +55,11 @@ def share_of_looks(pair_count: int, enough: int) -> float:
 def response_rows(seen: F32, pairs: Pairs, worth: float, share: float, seed: int) -> Rows:
     """Claims of pairs with features and slots (float32[n, F + 2]), and beside them looks.
 
-    These of a `share` of the pairs, by hash.
+    These of a `share` of the pairs, by hash. A pair that is there several times counts once in all.
     """
     schema = (*FEATURES, *SLOT_FEATURES)
-    claims = Rows(seen, pairs.label, weights_of(pairs), pairs.member, None, schema)
+    shares = shares_of(pairs)
+    claims = Rows(seen, pairs.label, weights_of(pairs) * shares, pairs.member, None, schema)
     if pairs.opened is None or share <= 0.0:
         return claims
     kept = pair_hash(pairs.member, pairs.lead, seed + 9) < share
@@ -71,7 +72,7 @@ def response_rows(seen: F32, pairs: Pairs, worth: float, share: float, seed: int
     return Rows(
         np.concatenate([_widened(seen, len(schema)), of_looks]),
         np.concatenate([pairs.label, pairs.opened[kept]]),
-        np.concatenate([claims.weight, ones]),
+        np.concatenate([claims.weight, shares[kept]]),
         np.concatenate([pairs.member, pairs.member[kept]]),
         np.concatenate([np.ones(len(pairs), np.float32), worth * ones]).astype(np.float32),
         schema,

@@ -19,7 +19,7 @@ from benchmarks.quality.environment import PeerEnvironment
 from benchmarks.quality.musts import Verdict, judge, read_musts, with_verdicts
 from benchmarks.quality.protocols import Protocols
 from benchmarks.quality.provinces import NAME, QUICK_SIZE, SIZE, ProvinceTask
-from benchmarks.quality.quick import QUICK_SETS, QUICK_TEXTS, first_question, quick_tasks
+from benchmarks.quality.quick import QUICK_SETS, QUICK_TEXTS, lists_alone, quick_tasks
 from benchmarks.quality.rows import SERVED, Row
 from benchmarks.quality.run import TaskRun
 from benchmarks.quality.table import tables, verdict_lines
@@ -182,7 +182,7 @@ def _tasks(
 def _province(choice: Choice, plan: Plan, console: Console, begin: float) -> Iterator[list[Row]]:
     _say(console, begin, "making the province")
     made = ProvinceTask(QUICK_SIZE if choice.quick else SIZE, plan.work, choice.seed)
-    task = first_question(made.task) if choice.quick else made.task
+    task = lists_alone(made.task) if choice.quick else made.task
     run = _run(task, plan, console, begin)
     run.oracles = {"oracle": made.oracle, "oracle without noise": made.without_noise}
     yield run.rows()

@@ -46,7 +46,7 @@ class Lists:
     expected claims of a list count instead, as a share of the best list's. `candidates` (None: all
     leads) restricts what may be listed, `excluded` csr[u, leads] what a member may not get.
     `cuts` are list lengths to measure at. `slices` are parts of the asked members, `lead_slices`
-    (bool[leads]) of what there is to find.
+    (bool[leads]) of what there is to find. `suffix` tells the share of two such questions apart.
     """
 
     name: str
@@ -60,6 +60,7 @@ class Lists:
     cuts: tuple[int, ...] = (20,)
     slices: Mapping[str, Mask] = field(default_factory=dict)
     lead_slices: Mapping[str, Mask] = field(default_factory=dict)
+    suffix: str = ""
 
     @property
     def is_costly(self) -> bool:
@@ -70,7 +71,7 @@ class Lists:
         """Recall and NDCG at every cut, or the share of the oracle's expected claims."""
         assert answer.rows is not None
         if self.gains is not None:
-            return {f"oracle share@{self.k}": self._share(answer.rows)}
+            return {f"oracle share@{self.k}{self.suffix}": self._share(answer.rows)}
         assert self.truth is not None
         hits, relevant = list_hits(answer.rows, self.truth)
         found: dict[str, Sample] = {}

@@ -17,9 +17,9 @@ MOST_ASKED = 500
 QUICK_TEXTS = 2_500
 
 
-def first_question(task: Task) -> Task:
-    """The task with its first question alone."""
-    return replace(task, questions=task.questions[:1])
+def lists_alone(task: Task) -> Task:
+    """The task with its questions for lists alone."""
+    return replace(task, questions=tuple(q for q in task.questions if isinstance(q, Lists)))
 
 
 def quick_tasks(tasks: Iterator[Task]) -> Iterator[Task]:
