@@ -13,7 +13,7 @@ from recsvc.matching.queries import ListQuery
 from recsvc.model.bundle import Bundle
 from recsvc.serving.activations import in_force, previous_model, rollback_actor
 from recsvc.serving.log import build_logger
-from recsvc.serving.view import View, warm_up
+from recsvc.serving.view import View
 from recsvc.store.codec import SCHEMA_VERSION, encode_entity, encode_event
 from recsvc.store.revision import Position, Revision
 from recsvc.store.types import Activation, Change, ChangeBatch, ChangeKind
@@ -163,14 +163,6 @@ async def test_many_changes_leave_room_for_others() -> None:
     counting.cancel()
     assert turns >= 6
     assert view.revision.position(0) == at(200)
-
-
-def test_warming_up_changes_nothing() -> None:
-    view = make_view(tiny_bundle())
-    warm_up(view)
-    assert view.snapshot is not None
-    assert view.snapshot.delta_count == 0
-    warm_up(make_view(None))
 
 
 def test_which_model_was_before() -> None:

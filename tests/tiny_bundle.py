@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
@@ -134,7 +135,7 @@ def _trained() -> Bundle:
 
 
 def tiny_bundle(model_id: str = "tiny", tenant: str = "default", revision: str = "") -> Bundle:
-    """The bundle under another id. Publish it before it is served: the arrays are shared."""
+    """The bundle under another id, with rows of its own: a snapshot writes into them."""
     trained = _trained()
     manifest = Manifest(
         model_id=model_id,
@@ -155,7 +156,8 @@ def tiny_bundle(model_id: str = "tiny", tenant: str = "default", revision: str =
             "checks": [{"name": "members_differ", "passed": True, "detail": "12 of 12"}],
         },
     )
-    return replace(trained, manifest=manifest)
+    members, leads = deepcopy((trained.members, trained.leads))
+    return replace(trained, manifest=manifest, members=members, leads=leads)
 
 
 def put_model(registry: ModelRegistry, model_id: str) -> Path:

@@ -11,12 +11,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from structlog.typing import FilteringBoundLogger
 
-from features.entities import Lead, Member, Organization
+from features.entities import Organization
 from features.errors import DataError
 from recsvc.matching.claims import set_holders
-from recsvc.matching.listed_members import MemberConfig
 from recsvc.matching.pipeline import Pipeline, PipelineConfig
-from recsvc.matching.queries import ListQuery
 from recsvc.matching.updates import apply_batch, load_records
 from recsvc.model.bundle import Bundle
 from recsvc.model.organizations import parse_jurisdiction
@@ -165,26 +163,3 @@ class View:
             self._log.error("record skipped", kind=str(kind), id=identifier, problem=str(error))
             return False
         return True
-
-
-def warm_up(view: View) -> None:
-    """Runs every stage once, so that no request pays for compiling it. Not while it serves."""
-    snapshot = view.snapshot
-    if snapshot is None:
-        return
-    snapshot.bundle.space.members([Member("")])  # as one that is imported
-    pipeline = Pipeline(snapshot)
-    query = ListQuery(count=2, diversity=0.5, with_terms=True)
-    member = next(iter(snapshot.members.identifiers()), None)
-    lead = next(iter(snapshot.leads.identifiers()), None)
-    if member is not None:
-        pipeline.recommend(member, query)
-    if lead is not None:
-        pipeline.match(lead, query)
-    if member is not None:
-        # The first lead may be closed, or few may see it; a draft by nobody is for everybody.
-        scanning = PipelineConfig(members=MemberConfig(all_below=0))
-        Pipeline(snapshot, scanning).match(Lead(""), ListQuery(count=2))
-    if member is not None and lead is not None:
-        pipeline.score_pairs([(member, lead)])
-        pipeline.explain(member, lead)

@@ -13,7 +13,8 @@ from recsvc.model.bundle import Bundle
 from recsvc.model.registry import ModelRegistry
 from recsvc.serving.feed import Feed
 from recsvc.serving.metrics import Metrics
-from recsvc.serving.view import View, warm_up
+from recsvc.serving.rehearsal import rehearse
+from recsvc.serving.view import View
 from recsvc.store.protocol import Store, StoreUnavailable
 
 
@@ -63,7 +64,8 @@ class Views:
     def build(self, bundle: Bundle | None) -> View:
         """A view whose first request is not slow."""
         view = View(self._tenant, bundle, self._metrics, self._log, self._clock, self._pipeline)
-        warm_up(view)
+        if view.snapshot is not None:
+            rehearse(view.snapshot)
         return view
 
     def run(self, view: View) -> Running:
