@@ -29,8 +29,9 @@ class CandidateConfig:
     of which `list_kept` are compared with `block_kept` out of the `block_rows` of the best blocks;
     `ranked` go on to the ranker. Up to `all_below` eligible leads all are ranked, up to
     `close_below` all are compared and four times as many ranked, or all where the caller restricts
-    the list. Of leads that are new the best `new` and some near ones are ranked. Looking less deep
-    costs up to a tenth of the recall where embeddings carry the list (`recsvc tune index`).
+    the list. Of leads that are new the best `new` and some near ones are ranked. Who asks for more
+    than a page is looked for deeper (`retrieve`). Looking less deep costs up to a tenth of the
+    recall where embeddings carry the list (`recsvc tune index`).
     """
 
     new: int = 64
@@ -41,7 +42,7 @@ class CandidateConfig:
     list_kept: int = 192
     block_rows: int = 1024
     block_kept: int = 128
-    ranked: int = 64
+    ranked: int = 96
     listed: int = 16
     acted: int = 64
 

@@ -88,13 +88,16 @@ def _search_chosen(
 
 
 def _depth(config: CandidateConfig, depth: int, eligible: int, rows: int) -> Depth:
+    """How deep the scan looks for `depth` leads (province of 66,000 leads, no short lists: of the
+    full ranker's 50 it holds .994, of its 10 .992; with 2 ranked and 4 block rows each .950, .979).
+    """
     if eligible <= max(config.all_below, 2 * depth):
         return Depth(rows + 1, rows + 1, 1, 0, 0, rows + 1, rows + 1)
-    ranked = max(config.ranked, 2 * depth + 24)
+    ranked = max(config.ranked, 5 * depth)
     if eligible <= config.close_below:
         return Depth(rows + 1, rows + 1, 1, 0, 0, rows + 1, 4 * ranked)
     block_kept, list_kept = max(config.block_kept, 2 * ranked), max(config.list_kept, 2 * ranked)
-    block_rows = max(config.block_rows, 4 * block_kept)
+    block_rows = max(config.block_rows, 8 * block_kept)
     list_rows = max(config.list_rows, 4 * list_kept)
     return Depth(
         2 * block_rows, block_rows, config.probes, list_rows, list_kept, block_kept, ranked
