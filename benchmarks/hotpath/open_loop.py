@@ -24,7 +24,7 @@ class Fate(StrEnum):
     WRONG = "wrong"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """One call: when it began (seconds from the start), how long it took, and its fate."""
 
