@@ -17,6 +17,7 @@ from features.errors import DataError
 from recsvc.store.archive_folder import ArchiveFencedError, ArchiveFolder, ArchiveMark
 from recsvc.store.changes import batches_between, follow
 from recsvc.store.codec import decode_event
+from recsvc.store.dataset_columns import batch_of, schema_of
 from recsvc.store.protocol import ChangeBatch, ChangeKind, Store, StoreUnavailable
 from recsvc.store.revision import Revision
 
@@ -71,6 +72,8 @@ class Archiver:
         self._flush_rows = flush_rows
         self._flush_seconds = flush_seconds
         self._lease_seconds = lease_seconds
+        # Arrow looks for pandas with its first array: calls would wait a third of a second.
+        batch_of(Event, [])
 
     async def run(self) -> None:
         """Archive until cancelled; then what waits is written and the lease given back.
@@ -188,9 +191,6 @@ class Archiver:
             await asyncio.wait([write])
 
     def _write(self, token: int, payloads: list[bytes], reached: Revision) -> None:
-        # Imported here: Arrow takes a worker a tenth of a second, and events come later.
-        from recsvc.store.dataset_columns import batch_of, schema_of
-
         batch = batch_of(Event, [decode_event(payload) for payload in payloads])
         self.archive.append(token, schema_of(Event), [batch], reached)
 

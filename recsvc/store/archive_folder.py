@@ -14,15 +14,13 @@ import os
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
+import pyarrow as pa
+from pyarrow import parquet
 
 from features.errors import DataError, RecsvcError
 from recsvc.store.revision import Revision
-
-if TYPE_CHECKING:
-    import pyarrow as pa
 
 _PART = re.compile(r"part-(\d{8})-(\d+)\.parquet")
 _MARK = "mark.json"
@@ -94,9 +92,6 @@ class ArchiveFolder:
             self._events.mkdir(parents=True, exist_ok=True)
             path = self._events / f"part-{part:08d}-{token}.parquet"
             draft = path.with_name(f".{path.name}")
-            import pyarrow as pa  # here, as in `archive`: a worker would wait for it
-            from pyarrow import parquet
-
             parquet.write_table(pa.Table.from_batches(batches, schema), draft, compression="zstd")
             _into_place(draft, path)
         mark = ArchiveMark(str(revision), part, token)
