@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from features.events import EventLog
-from recsvc.model.arrays import F32, I32
+from recsvc.model.arrays import F32, I32, I64
 from training.config import TrainingConfig
 from training.examples import features_of
 from training.exposures import Pairs, exposed_pairs, joined
@@ -40,10 +40,11 @@ def crossed_examples(
     pairs = exposed_pairs(events, capacity, config.split)
     if cut_time_us > 0:
         pairs = pairs.select(pairs.time_us < cut_time_us)
+    begun = begun_us(events)
     parts, features = [], []
     for number in range(config.examples.exposed_rounds):
         seed = config.seed + _APART * number
-        of_event, of_pair = _deal(events, pairs, catalog.shape[1], config, seed)
+        of_event, of_pair = _deal(events, begun, pairs, catalog.shape[1], config, seed)
         for fold in range(config.examples.exposed_folds):
             parts.append(pairs.select(of_pair == fold))
             state = learn_state(catalog, events.select(of_event != fold), fit, config)
@@ -52,9 +53,12 @@ def crossed_examples(
 
 
 def _deal(
-    events: EventLog, pairs: Pairs, lead_count: int, config: TrainingConfig, seed: int
+    events: EventLog, begun: I64, pairs: Pairs, lead_count: int, config: TrainingConfig, seed: int
 ) -> tuple[I32, I32]:
-    """The fold of each event and pair (int32[]); -1: what every fold knows."""
+    """The fold of each event and pair (int32[]); -1: what every fold knows.
+
+    `begun` int64[events]: see `begun_us`.
+    """
     if events.has_times:
         from_us = held_from_us(events, lead_count, config.split.whole_share, seed)
         whole = 1.0
@@ -63,11 +67,11 @@ def _deal(
         whole = min(cold_share_of(events, lead_count), MOST_COLD_SHARE)
     of_event, of_pair = (
         np.where(
-            (one.lead >= 0) & (begun >= from_us[one.lead]),
+            (one.lead >= 0) & (since >= from_us[one.lead]),
             _folds(one.member, one.lead, whole, config.examples.exposed_folds, seed),
             -1,
         ).astype(np.int32)
-        for one, begun in ((events, begun_us(events)), (pairs, pairs.time_us))
+        for one, since in ((events, begun), (pairs, pairs.time_us))
     )
     return of_event, of_pair
 

@@ -16,7 +16,7 @@ from features.events import EventLog
 from features.willingness import slot_of
 from recsvc.model.arrays import F32, I32, I64
 from training.config import SplitConfig
-from training.split import SHOWN
+from training.split import SHOWN, pair_keys
 
 MICROSECONDS_PER_DAY = 86_400_000_000
 LOOKED = (EventKind.OPENED, EventKind.COMMENTED, EventKind.SUPPORTED)
@@ -76,7 +76,7 @@ def weights_of(pairs: Pairs) -> F32:
 
 def shares_of(pairs: Pairs) -> F32:
     """1 / how often each pair is there (float32[n]): seen with several states, it counts once."""
-    keys = _pair_keys(pairs.member, pairs.lead)
+    keys = pair_keys(pairs.member, pairs.lead)
     _, at, count = np.unique(keys, return_inverse=True, return_counts=True)
     return np.asarray(1.0 / count[at], np.float32)
 
@@ -115,7 +115,7 @@ def _opened(pairs: Pairs, events: EventLog) -> F32 | None:
     if not (events.kind == EventKind.OPENED).any():
         return None
     closer = events.of_kind(*LOOKED)
-    found = np.isin(_pair_keys(pairs.member, pairs.lead), _pair_keys(closer.member, closer.lead))
+    found = np.isin(pair_keys(pairs.member, pairs.lead), pair_keys(closer.member, closer.lead))
     return np.maximum(found, pairs.label).astype(np.float32)
 
 
@@ -131,13 +131,9 @@ def _answered_by(waited_us: I64, delays_us: I64, window_us: int) -> F32:
     return share.astype(np.float32)
 
 
-def _pair_keys(member: I32, lead: I32) -> I64:
-    return member.astype(np.int64) << 32 | lead
-
-
 def _once(events: EventLog) -> EventLog:
     """The first event of each pair."""
-    _, first = np.unique(_pair_keys(events.member, events.lead), return_index=True)
+    _, first = np.unique(pair_keys(events.member, events.lead), return_index=True)
     kept = np.zeros(len(events), bool)
     kept[first] = True
     return events.select(kept)
@@ -145,14 +141,14 @@ def _once(events: EventLog) -> EventLog:
 
 def _dismissed(pairs: Pairs, events: EventLog) -> NDArray[np.bool_]:
     refused = events.of_kind(EventKind.DISMISSED)
-    return np.isin(_pair_keys(pairs.member, pairs.lead), _pair_keys(refused.member, refused.lead))
+    return np.isin(pair_keys(pairs.member, pairs.lead), pair_keys(refused.member, refused.lead))
 
 
 def _last_claims(pairs: Pairs, claims: EventLog) -> I64:
     """When each pair was claimed last (int64[n]), -1 for never."""
-    keys, last = np.unique(_pair_keys(claims.member, claims.lead)[::-1], return_index=True)
+    keys, last = np.unique(pair_keys(claims.member, claims.lead)[::-1], return_index=True)
     times = np.append(claims.time_us[::-1][last], -1)
-    wanted = _pair_keys(pairs.member, pairs.lead)
+    wanted = pair_keys(pairs.member, pairs.lead)
     at = np.searchsorted(keys, wanted)
     known = np.append(keys, -1)[at] == wanted
     found: I64 = np.where(known, times[at], -1)
