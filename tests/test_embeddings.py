@@ -10,6 +10,7 @@ from scipy import sparse
 
 from training.embeddings import Embedding, EmbeddingModel, blend
 from training.embeddings.als import AlsModel
+from training.embeddings.base import centred
 from training.embeddings.blended import BlendModel
 from training.embeddings.bpr import BprModel
 from training.embeddings.lightfm import LightFmModel
@@ -197,6 +198,23 @@ def test_blend_scores_are_the_weighted_standardised_scores() -> None:
 def test_a_blend_has_maps_only_where_every_part_has() -> None:
     whole = fitted(MODELS[0])
     assert blend([whole, replace(whole, content_map=None)], [1.0, 1.0]).content_map is None
+
+
+def test_centred_scores_and_levels_are_the_scores() -> None:
+    _, content, _ = planted()
+    whole = fitted(MODELS[0])
+    found = centred(whole)
+    levels = found.fold_in.levels(found.members)
+    np.testing.assert_allclose(
+        found.members @ found.leads.T + levels[:, None], whole.members @ whole.leads.T, atol=1e-4
+    )
+    assert levels.min() > 0.01
+    np.testing.assert_allclose(found.leads.mean(axis=0), 0.0, atol=1e-6)
+    assert found.content_map is not None
+    untouched = found.content_map.vectors(content)[UNTOUCHED_LEAD]
+    np.testing.assert_allclose(untouched, found.leads[UNTOUCHED_LEAD], rtol=1e-4, atol=1e-5)
+    again = centred(found).fold_in.lead_mean
+    np.testing.assert_allclose(again, found.fold_in.lead_mean, atol=1e-6)
 
 
 def test_a_blend_needs_a_weight() -> None:

@@ -42,10 +42,13 @@ def bundle_with(ranker: AdditiveModel) -> Bundle:
     return bundle_of(tiny_catalog(), tiny_state(), ranker)
 
 
+def times(ranker: AdditiveModel, by: float) -> AdditiveModel:
+    names = ("values", "slope_below", "slope_above")
+    return ranker._replace(**{n: (getattr(ranker, n) * by).astype(np.float32) for n in names})
+
+
 def turned(ranker: AdditiveModel) -> AdditiveModel:
-    return ranker._replace(
-        values=-ranker.values, slope_below=-ranker.slope_below, slope_above=-ranker.slope_above
-    )
+    return times(ranker, -1.0)
 
 
 def exposed(count: int, feature: str) -> Pairs:
@@ -63,12 +66,13 @@ def value(evaluation: Evaluation, name: str, cohort: str = "all") -> float:
 
 def test_exposures_are_judged_by_order_and_by_probability() -> None:
     pairs = exposed(800, "embedding")
-    good = evaluate_exposures(bundle_with(BY_EMBEDDING), pairs, seed=1)
+    sure = times(BY_EMBEDDING, 50.0)
+    good = evaluate_exposures(bundle_with(sure), pairs, seed=1)
     assert good.primary == "ndcg@5,10"
     assert value(good, "ndcg@5,10") == pytest.approx(1.0)
     assert value(good, "auc") == pytest.approx(1.0)
     assert value(good, "auc_within_members") == pytest.approx(1.0)
-    bad = evaluate_exposures(bundle_with(turned(BY_EMBEDDING)), pairs, seed=1)
+    bad = evaluate_exposures(bundle_with(turned(sure)), pairs, seed=1)
     assert value(bad, "auc") == pytest.approx(0.0)
     assert value(bad, "ndcg@5,10") < 0.7
     assert value(good, "brier_skill") > value(bad, "brier_skill")

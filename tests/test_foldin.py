@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def gram_part(scale: float = 1.0) -> GramPart:
 
 
 def fold(*parts: LinearPart | GramPart) -> FoldIn:
-    return FoldIn(parts, np.array([7.0, 8.0, 9.0] * len(parts), np.float32))
+    default = np.array([7.0, 8.0, 9.0] * len(parts), np.float32)
+    return FoldIn(parts, default, np.zeros_like(default))
 
 
 def some_map(seed: int, dimensions_count: int) -> ContentMap:
@@ -54,6 +56,13 @@ def test_gram_fold_solves_the_weighted_normal_equations() -> None:
     wanted = np.array([5.0, 10.0, 0.0])
     normal = LEADS.T @ np.diag(confidence) @ LEADS + 0.5 * np.eye(3)
     np.testing.assert_allclose(vector, np.linalg.solve(normal, LEADS.T @ wanted), rtol=1e-4)
+
+
+def test_leads_without_their_mean_fold_as_whole_ones() -> None:
+    whole, weights = fold(gram_part(), linear_part()), np.array([1.0, 2.0], np.float32)
+    leads, mean = np.hstack([LEADS, LEADS]), np.arange(6, dtype=np.float32)
+    found = replace(whole, lead_mean=mean).vector(leads[:2] - mean, weights)
+    np.testing.assert_allclose(found, whole.vector(leads[:2], weights), rtol=1e-4)
 
 
 @pytest.mark.parametrize("weights", [[], [0.0], [-1.0]])

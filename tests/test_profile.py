@@ -41,6 +41,7 @@ def test_folding_the_bundle_s_own_history_gives_the_bundle_s_own_profiles(
     for row, member_id in enumerate(tiny_dataset().member_ids):
         profile = fold_profile(snapshot, member_id)
         np.testing.assert_allclose(profile.vector, members.vector[row], atol=1e-4)
+        assert profile.embedding_level == pytest.approx(members.embedding_level[row], abs=1e-4)
         np.testing.assert_allclose(profile.interest_text, members.interest_text[row], atol=1e-5)
         np.testing.assert_array_equal(profile.interest_topics, members.interest_topics[row])
         np.testing.assert_allclose(

@@ -203,6 +203,7 @@ def slow(state: State, m: int, j: int, now_us: int) -> dict[str, float]:
         "own_text": own_text(mem, m, lead.text[j]),
         "co_taken": co_taken(mem, m, int(lead.neighbour_row[j])),
         "activity_density": density(mem, m, lat, lon),
+        "embedding_level": float(mem.embedding_level[m]),
     }
 
 
@@ -242,6 +243,7 @@ def test_of_nobody_and_nothing_only_the_counters_are_known() -> None:
     features = features_of_nobody()[0]
     known = {name for name, x in zip(FEATURE_NAMES, features, strict=True) if not np.isnan(x)}
     always = {"embedding", "expertise_text", "interest_text", "urgency", "answer_text"}
+    always |= {"embedding_level"}
     counted = {"exposures_log", "lead_exposures_log", "lead_popularity", "content_appeal"}
     assert known == always | counted
     assert features[INDEX["exposures_log"]] == features[INDEX["lead_popularity"]] == 0.0

@@ -22,7 +22,7 @@ from training.exposures import Pairs, joined
 from training.split import pair_hash
 from training.state import Catalog, Fit, State, learn_state
 
-SHARED = ("embedding", "interest_text")
+SHARED = ("embedding", "embedding_level", "interest_text")
 """What most authors of two leads or more cannot teach: see `without_shared`."""
 OWN = ("own_text", "interest_topics")
 

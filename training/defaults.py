@@ -10,6 +10,7 @@ from recsvc.model.terms import FEATURE_COUNT, INDEX
 
 DEFAULT_TABLES: dict[str, tuple[tuple[float, float], ...]] = {
     "embedding": ((0.0, 0.0), (1.0, 1.0)),
+    "embedding_level": ((0.0, 0.0), (1.0, 1.0)),
     "expertise_text": ((0.0, 0.0), (1.0, 4.0)),
     "interest_text": ((0.0, 0.0), (1.0, 3.0)),
     "expertise_topics": ((0.0, 0.0), (1.0, 2.0)),
@@ -37,7 +38,7 @@ def default_ranker(features: F32) -> AdditiveModel:
         centre = np.interp(seen, x, y).mean() if len(seen) else 0.0
         counts[at] = len(x)
         knots[at, : len(x)], values[at, : len(x)] = x, y - np.float32(centre)
-    slopes[INDEX["embedding"]] = 1.0
+    slopes[[INDEX["embedding"], INDEX["embedding_level"]]] = 1.0
     return AdditiveModel(
         knots,
         values,

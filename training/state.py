@@ -42,7 +42,7 @@ from recsvc.model.terms import TermContext
 from training.answers import learn_answers
 from training.config import TrainingConfig
 from training.embeddings import Embedding
-from training.embeddings.base import as_csr
+from training.embeddings.base import as_csr, centred
 from training.exposures import exposed_pairs
 from training.logs import DataSet
 from training.neighbours import learn_neighbours
@@ -119,7 +119,7 @@ def learn_state(catalog: Catalog, events: EventLog, fit: Fit, config: TrainingCo
     rule = interest_rule(events, config)
     weights = event_weights(events, rule.reference_time_us, half_life(rule))
     taken = interactions(events, weights, member_count, lead_count)
-    embedding = fit(taken)
+    embedding = centred(fit(taken))
     widths = Widths(embedding.dimensions_count, catalog.space.text.dimensions)
     members = _member_columns(catalog, embedding, widths)
     leads = _lead_columns(catalog, embedding, widths)
@@ -159,6 +159,7 @@ def _member_columns(catalog: Catalog, embedding: Embedding, widths: Widths) -> M
     rows = np.arange(len(data.members), dtype=np.int32)
     fill_members(columns, rows, data.members, catalog.member_features, catalog.organizations)
     columns.vector[:] = embedding.members
+    columns.embedding_level[:] = embedding.fold_in.levels(embedding.members)
     return columns
 
 

@@ -67,5 +67,8 @@ def ask_vectors(members: np.ndarray, leads: np.ndarray, job: Job, seconds: float
 
 
 def blend_of(bundle: Bundle) -> tuple[np.ndarray, np.ndarray]:
-    """The vectors of a bundle: members float32[m, d], leads float32[n, d]."""
-    return np.asarray(bundle.members.vector), np.asarray(bundle.leads.vector)
+    """The vectors of a bundle and its members' levels: float32[m, d + 1], float32[n, d + 1]."""
+    members, leads = bundle.members, bundle.leads
+    ones = np.ones((len(leads.vector), 1), np.float32)
+    levels = np.asarray(members.embedding_level)[:, None]
+    return np.hstack([members.vector, levels]), np.hstack([leads.vector, ones])

@@ -22,6 +22,7 @@ class Profile(NamedTuple):
     """What a history says of one member: columns of the same names."""
 
     vector: F32  # [d]
+    embedding_level: float
     interest_text: F32  # [dt]
     interest_topics: I32  # [16]
     interest_topic_weights: F32  # [16]
@@ -60,8 +61,10 @@ def fold_profile(snapshot: Snapshot, member_id: str) -> Profile:
     np.add.at(pair_weights, log.lead, weights)
     strength = pair_strength(pair_weights)
     names, name_weights = interest_topics(log, weights, topics, topic_weights, 1)
+    vector = snapshot.bundle.fold_in.vector(vectors, strength)
     return Profile(
-        snapshot.bundle.fold_in.vector(vectors, strength),
+        vector,
+        float(snapshot.bundle.fold_in.levels(vector)),
         interest_text(log, weights, text, 1)[0],
         names[0],
         name_weights[0],

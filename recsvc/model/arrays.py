@@ -34,7 +34,8 @@ class MemberColumns(NamedTuple):
     """What the pipeline knows of each member."""
 
     key: I64  # [n] stable_key(member_id): equals LeadColumns.author_key for an author
-    vector: F32  # [n, d] embedding; score = inner product with a lead's
+    vector: F32  # [n, d] embedding; score = embedding_level + inner product with a lead's
+    embedding_level: F32  # [n] mean of the score over all leads of training
     text: F32  # [n, dt] expertise, L2-normalised or zero
     interest_text: F32  # [n, dt] decayed mean of the leads acted on, L2-normalised or zero
     own_text: I8  # [n, 8, dt] of leads written or taken on, as codes: see features.own_texts
@@ -77,7 +78,7 @@ class LeadColumns(NamedTuple):
     key: I64  # [n] stable_key(lead_id)
     author_key: I64  # [n] stable_key(author_id), 0 = no author
     neighbour_row: I32  # [n] row in the bundle's neighbours, -1 when these say nothing of it
-    vector: F32  # [n, d]
+    vector: F32  # [n, d] embedding, less the mean of all leads'
     text: F32  # [n, dt]
     topics: I32  # [n, 8]
     topic_weights: F32  # [n, 8]
@@ -116,6 +117,7 @@ class Widths:
 _MEMBER_SPEC: dict[str, tuple[Any, tuple[int | str, ...], Any]] = {
     "key": (np.int64, (), 0),
     "vector": (np.float32, ("vector",), 0),
+    "embedding_level": (np.float32, (), 0),
     "text": (np.float32, ("text",), 0),
     "interest_text": (np.float32, ("text",), 0),
     "own_text": (np.int8, (OWN_TEXTS, "text"), 0),

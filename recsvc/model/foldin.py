@@ -135,11 +135,13 @@ class FoldIn:
     """A member's vector from its history; `default` float32[d] for a member without one.
 
     The default is the mean of all trained member vectors: with it the score of a lead is the mean
-    of its scores, which is its (smoothed) popularity.
+    of its scores, which is its (smoothed) popularity. `lead_mean` float32[d] was taken out of all
+    lead vectors; the rules of the parts are for whole ones.
     """
 
     parts: tuple[LinearPart | GramPart, ...]
     default: Floats
+    lead_mean: Floats
 
     def vector(self, leads: Floats, weights: Floats) -> Floats:
         """One member (float32[d]) from leads float32[k, d] and weights float32[k].
@@ -149,7 +151,7 @@ class FoldIn:
         used = weights > 0.0
         if not used.any():
             return self.default.copy()
-        rows, kept = leads[used], weights[used]
+        rows, kept = leads[used] + self.lead_mean, weights[used]
         return np.concatenate([part.fold(rows, kept) for part in self.parts])
 
     def vectors(self, leads: Floats, history: csr_matrix) -> Floats:
@@ -160,9 +162,13 @@ class FoldIn:
             members[row] = self.vector(leads[history.indices[span]], history.data[span])
         return members
 
+    def levels(self, members: Floats) -> Floats:
+        """What the scores of members (float32[..., d]) have in common whatever the lead."""
+        return np.asarray(members @ self.lead_mean, np.float32)
+
     def to_arrays(self) -> Arrays:
         """Plain arrays by name, for `.npz` or `.npy` files without pickles."""
-        found: Arrays = {"default": self.default}
+        found: Arrays = {"default": self.default, "lead_mean": self.lead_mean}
         for place, part in enumerate(self.parts):
             found |= {f"part{place}.{name}": array for name, array in part.arrays().items()}
         return found
@@ -175,7 +181,7 @@ class FoldIn:
             own = _with_prefix(arrays, f"part{len(parts)}.")
             is_linear = _KINDS[int(own["whole"][0])] == "linear"
             parts.append(LinearPart.from_arrays(own) if is_linear else GramPart.from_arrays(own))
-        return cls(tuple(parts), arrays["default"])
+        return cls(tuple(parts), arrays["default"], arrays["lead_mean"])
 
     @classmethod
     def joined(cls, folds: Sequence[FoldIn], scales: Sequence[float]) -> FoldIn:
@@ -186,7 +192,8 @@ class FoldIn:
             parts += [part.moved(begin, scale) for part in fold.parts]
             begin += len(fold.default)
         scaled = [fold.default * np.float32(s) for fold, s in zip(folds, scales, strict=True)]
-        return cls(tuple(parts), np.concatenate(scaled))
+        lead_mean = np.concatenate([fold.lead_mean for fold in folds])
+        return cls(tuple(parts), np.concatenate(scaled), lead_mean)
 
 
 @dataclass(frozen=True)
@@ -240,6 +247,10 @@ class ContentMap:
             np.zeros(dimensions_count, np.float32),
             np.zeros((2, 0), np.float32),
         )
+
+    def moved(self, by: Floats) -> ContentMap:
+        """The same map with `by` (float32[d]) added to every vector."""
+        return replace(self, bias=self.bias + by)
 
     def scaled(self, scale: float) -> ContentMap:
         """The same map with every vector multiplied by `scale`."""

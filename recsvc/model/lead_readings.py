@@ -31,7 +31,8 @@ def read_leads(bundle: Bundle, leads: Sequence[Lead]) -> LeadReading:
     """Reads each text once, whatever is made of it."""
     features, content = bundle.space.leads_with_content(leads)
     if bundle.content_map is None or not leads:
-        return LeadReading(features, np.zeros((len(leads), bundle.widths.vector), np.float32))
+        nothing = np.tile(-bundle.fold_in.lead_mean, (len(leads), 1))
+        return LeadReading(features, nothing)
     return LeadReading(features, bundle.content_map.vectors(content))
 
 

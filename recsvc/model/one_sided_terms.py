@@ -50,6 +50,7 @@ def of_member(members: MemberColumns, m: int, context: TermContext, row: F32) ->
         known,
         context.audience_mean,
     )
+    row[28] = members.embedding_level[m]
 
 
 @njit(cache=True, forceinline=True)

@@ -147,13 +147,14 @@ def _fill_of_members(
     """What a member brings to every lead; in a member's own list it is worked out once."""
     information, moved = members.willingness_information, members.willingness_moved
     audience, appeal, answers = members.audience_met, members.appeal_met, members.answers
-    exposures = members.exposures
+    exposures, level = members.exposures, members.embedding_level
     precision, audience_mean = context.member_precision, context.audience_mean
     for i in range(len(m)):
         own = m[i]
         if i > 0 and m[i - 1] == own:
             for f in range(12, 16):
                 out[i, f] = out[i - 1, f]
+            out[i, 28] = out[i - 1, 28]
             continue
         trained, known = number[at[i], WILLINGNESS], information[own]
         out[i, 12] = moved_value(trained, moved[own], known, precision)
@@ -161,6 +162,7 @@ def _fill_of_members(
         out[i, 14], out[i, 15] = leads_met(
             audience[own], appeal[own], answers[own], known, audience_mean
         )
+        out[i, 28] = level[own]
 
 
 @njit(cache=True, forceinline=True)

@@ -56,6 +56,7 @@ FEATURES: tuple[Feature, ...] = (
     Feature("own_text", "INTEREST", True, 1),
     Feature("co_taken", "INTEREST", True, 1),
     Feature("activity_density", "PLACE", True, 1),
+    Feature("embedding_level", "WILLINGNESS", True, 0),
 )
 FEATURE_COUNT = len(FEATURES)
 FEATURE_NAMES = tuple(f.name for f in FEATURES)
@@ -74,7 +75,8 @@ OF_LEAD = tuple(
 )
 """Features that are the same for every member."""
 OF_MEMBER = tuple(
-    INDEX[name] for name in ("willingness", "exposures_log", "audience_met", "appeal_met")
+    INDEX[name]
+    for name in ("willingness", "exposures_log", "audience_met", "appeal_met", "embedding_level")
 )
 """Features that are the same for every lead."""
 

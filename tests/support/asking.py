@@ -42,12 +42,13 @@ def base_lead(number: int) -> Lead:
 def add_copies(snapshot: Snapshot, count: int) -> None:
     """Open leads without a place, alike but for their age: `copy0` is freshest and fits best."""
     text = int(np.argmax(snapshot.bundle.leads.text.any(axis=1)))
+    liked = snapshot.bundle.leads.vector[text] + snapshot.bundle.fold_in.lead_mean
     for i in range(count):
         row = snapshot.leads.move_to_tail(f"copy{i}", b"") - snapshot.leads.base_count
         tail = snapshot.leads.tail
         tail.key[row] = stable_key(f"copy{i}")
         tail.text[row] = snapshot.bundle.leads.text[text]
-        tail.vector[row] = snapshot.bundle.leads.vector[text] * (1.0 - i / count)
+        tail.vector[row] = liked * (1.0 - i / count)
         tail.create_time_us[row] = NOW_US - i * DAY_US
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -20,6 +20,8 @@ _SAMPLED_PAIRS_COUNT = 200_000
 @dataclass(frozen=True)
 class Embedding:
     """Trained vectors: the score of a pair is the plain inner product members[m] @ leads[n].
+
+    Once `centred`, what a member's scores have in common is out of it: see there.
 
     members float32[m, d] and leads float32[n, d] are finite and C-contiguous; biases are columns in
     which the other side is 1. A member without events has the fold-in's default, a lead without
@@ -154,7 +156,7 @@ def untrained(name: str, data: TrainingData) -> Embedding:
         name,
         np.zeros((members_count, 1), np.float32),
         np.zeros((leads_count, 1), np.float32),
-        FoldIn((part,), none),
+        FoldIn((part,), none, none),
         None if data.content is None else ContentMap.zero(data.content.shape[1], 1),
         None if data.member_content is None else ContentMap.zero(data.member_content.shape[1], 1),
     )
@@ -192,6 +194,24 @@ def blend(embeddings: Sequence[Embedding], weights: Sequence[float], *, seed: in
         fold_in=FoldIn.joined([e.fold_in for e in parts], scales),
         content_map=_joined_maps([e.content_map for e in parts], [1.0] * len(parts)),
         member_map=_joined_maps([e.member_map for e in parts], scales),
+    )
+
+
+def centred(embedding: Embedding) -> Embedding:
+    """The same embedding with the mean of all leads' vectors taken out of each.
+
+    A score then says how a lead differs from others for a member. How high the member's scores are
+    as a whole (`FoldIn.levels`) tells of the member and not of any lead: one weight for both let
+    willingness weigh down interest, or interest willingness.
+    """
+    count = max(1, len(embedding.leads))
+    mean = (embedding.leads.sum(axis=0, dtype=np.float64) / count).astype(np.float32)
+    content = embedding.content_map
+    return replace(
+        embedding,
+        leads=embedding.leads - mean,
+        fold_in=replace(embedding.fold_in, lead_mean=embedding.fold_in.lead_mean + mean),
+        content_map=None if content is None else content.moved(-mean),
     )
 
 

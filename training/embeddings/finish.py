@@ -51,7 +51,8 @@ def finished(
             data.member_content, members, active, partners, config, threads=threads
         )
         members[active == 0] = member_map.vectors(data.member_content[active == 0])
-    return Embedding(name, members, leads, FoldIn((part,), default), content_map, member_map)
+    fold_in = FoldIn((part,), default, np.zeros_like(default))
+    return Embedding(name, members, leads, fold_in, content_map, member_map)
 
 
 def _with_input_scale(found: ContentMap, leads: Floats, part: LinearPart | GramPart) -> ContentMap:
