@@ -35,7 +35,7 @@ async def burst(gate: Gate, clock: Clock, count: int, seconds_each: float) -> li
 
     async def call(number: int) -> None:
         clock.taken_in += 1.0
-        if gate.refuses():
+        if gate.refuses(full=False):
             ended.append("r")
             return
         await gate.turn(at_hand=count)
@@ -84,6 +84,17 @@ async def test_while_calls_are_refused_the_queue_is_kept_short() -> None:
     assert "r" not in await burst(gate, clock, 250, 0.002)
 
 
+async def test_a_worker_that_is_full_keeps_the_queue_short_too() -> None:
+    """Where calls are short, as many as a worker takes are at hand before one would wait long."""
+    clock = Clock()
+    gate = gate_of(0.6, clock)
+    await burst(gate, clock, 20, 0.002)  # learns how long a call takes
+    assert gate.refuses(full=True)
+    assert 50 <= 250 - (await burst(gate, clock, 250, 0.002)).count("r") <= 120
+    clock.seconds += 2.0
+    assert "r" not in await burst(gate, clock, 250, 0.002)
+
+
 async def test_what_came_is_taken_in_before_the_next_is_served() -> None:
     clock = Clock()
     gate = gate_of(10.0, clock)
@@ -116,7 +127,7 @@ async def test_a_look_ends_when_nothing_is_left_to_take_in_though_somebody_alway
         while not ended.is_set():
             clock.seconds += 0.000_01
             clock.taken_in += 0.000_002_5
-            gate.refuses()
+            gate.refuses(full=False)
             await asyncio.sleep(0)
 
     coming = asyncio.create_task(keep_coming())

@@ -50,7 +50,7 @@ def serve(
     outcome = Outcome("serve", full_size=not quick)
     with scratch_folder(console, "recsvc-serve-") as folder, stepping(console) as step:
         world = open_world(QUICK if quick else PROVINCE, step=step)
-        for part in parts or (QUICK_PARTS if quick else list(Part)):
+        for part in dict.fromkeys(parts or (QUICK_PARTS if quick else list(Part))):
             room = folder / part.value
             room.mkdir()
             plan = Plan(

@@ -22,7 +22,10 @@ _SLICE_SECONDS = 0.05
 """Calls are answered for so long between two looks at what else came."""
 
 _LOOK_SECONDS = 0.15
-"""A look ends after so long, however many still come: those at hand are answered, too."""
+_LOOK_SECONDS_IN_STORM = 0.4
+"""A look ends after so long, however many still come: those at hand are answered, too. In a storm
+what is taken in too late waits where nobody can refuse it, so that most of the time goes into that.
+"""
 
 _TURN_SECONDS = 0.001
 """A turn of a look; the least that epoll waits."""
@@ -75,13 +78,17 @@ class Gate:
         self._refused = -float("inf")
         self._running: asyncio.Task[None] | None = None
 
-    def refuses(self) -> bool:
-        """Whether the call that was just handed over would wait too long."""
+    def refuses(self, full: bool) -> bool:
+        """Whether the call that was just handed over would wait too long, or the worker is full.
+
+        Either is a storm: where calls are short, so many are at hand before one would wait long.
+        """
         count = len(self._waiting)
-        if count < _FEW:
+        if count < _FEW and not full:
             return False
         now, wait = self._clock(), count * self._mean_seconds
-        if wait <= self._most_seconds * (_STORM_SHARE if self._storms(now) else 1.0):
+        most = self._most_seconds * (_STORM_SHARE if self._storms(now) else 1.0)
+        if wait <= most and not full:
             return False
         self._refused = now
         return True
@@ -115,8 +122,10 @@ class Gate:
         """Lets gRPC hand calls over until it has no more."""
         begin = now = self._clock()
         worked, idle = self._worked(), 0
-        turns = _IDLE_TURNS_IN_STORM if self._storms(now) else _IDLE_TURNS
-        while idle < turns and now - begin < _LOOK_SECONDS:
+        turns, most = _IDLE_TURNS, _LOOK_SECONDS
+        if self._storms(now):
+            turns, most = _IDLE_TURNS_IN_STORM, _LOOK_SECONDS_IN_STORM
+        while idle < turns and now - begin < most:
             await asyncio.sleep(_TURN_SECONDS)
             passed, did = self._clock() - now, self._worked() - worked
             idle = idle + 1 if did <= _IDLE_SHARE * passed else 0

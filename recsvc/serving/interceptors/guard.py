@@ -95,7 +95,7 @@ class ServiceInterceptor(_Base):
             if method not in self._authenticator.roles:
                 return handler
             guarded = self._guarded[method] = self._guard(handler)
-        if self._gate.refuses() or self._in_flight >= self._max_in_flight:
+        if self._gate.refuses(full=self._in_flight >= self._max_in_flight):
             self._refusals.count(method)
             return self._refusals.handler
         set_current_call(Call(method, time.perf_counter()))
