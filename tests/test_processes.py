@@ -108,8 +108,19 @@ async def test_stopping_between_two_attempts_does_not_wait_for_the_next() -> Non
     await until(lambda: logged.lines("worker ended"))
     async with asyncio.timeout(20):
         await kept.stop(60, running)
-    assert running.cancelled()
+    assert running.done()
     assert ended == [ready.port]
+
+
+async def test_who_is_being_started_when_all_is_to_end_ends_too() -> None:
+    logged, ended = Logged(), list[int]()
+    kept = worker(logged, ended, SERVE.format(prepare=""))
+    running = asyncio.create_task(kept.run())
+    await asyncio.sleep(0)
+    async with asyncio.timeout(20):
+        await kept.stop(60, running)
+    assert running.done()
+    assert len(ended) == 1
 
 
 class Reluctant(EmbeddedValkey):

@@ -21,6 +21,9 @@ _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.2, 15.0
 _STEADY_SECONDS = 30.0
 """Who lived so long begins anew with short pauses."""
 
+_KILLED_SECONDS = 5.0
+"""So long the end of a process that was killed is waited for."""
+
 WORKER = (sys.executable, "-m", "recsvc.serving.worker_process")
 """A program that reads an Order, answers Ready and ends on SIGTERM."""
 
@@ -39,11 +42,12 @@ class Backoff:
         """An attempt begins."""
         self._begin = time.monotonic()
 
-    async def pause(self) -> None:
-        """Waits before the next attempt."""
+    async def pause(self, stopping: asyncio.Event | None = None) -> None:
+        """Waits before the next attempt, no longer when that is not to be."""
         if time.monotonic() - self._begin > _STEADY_SECONDS:
             self._pause_seconds = _FIRST_PAUSE_SECONDS
-        await asyncio.sleep(self._pause_seconds)
+        with suppress(TimeoutError):
+            await asyncio.wait_for((stopping or asyncio.Event()).wait(), self._pause_seconds)
         self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
 
 
@@ -66,22 +70,22 @@ class WorkerProcess:
         self._on_end = on_end
         self._program = program
         self._process: asyncio.subprocess.Process | None = None
-        self._stopping = False
+        self._stopping = asyncio.Event()
 
     async def run(self) -> None:
         """Keeps a worker running until `stop`; its first end before it was ready ends this."""
         backoff = Backoff()
-        while not self._stopping:
+        while not self._stopping.is_set():
             backoff.started()
             code = await self._run_once()
-            if self._stopping:
+            if self._stopping.is_set():
                 break
             self._log.error("worker ended", code=code)
             if not self.ready.done():
                 text = f"worker {self._order.index} ended with code {code} before it could serve"
                 self.ready.set_exception(ChildProcessError(text))
                 break
-            await backoff.pause()
+            await backoff.pause(self._stopping)
 
     def signal(self, number: signal.Signals) -> None:
         """Passes a signal on."""
@@ -91,14 +95,13 @@ class WorkerProcess:
 
     async def stop(self, within_seconds: float, running: asyncio.Task[None]) -> None:
         """Lets the worker drain; ends it when it takes longer. `running` is the task of `run`."""
-        self._stopping = True
-        if self._process is None or self._process.returncode is not None:
-            running.cancel()  # it waits for its next attempt
+        self._stopping.set()
         self.signal(signal.SIGTERM)
         done, _ = await asyncio.wait([running], timeout=within_seconds)
         if not done:
             self._log.warning("worker killed: it did not end in time")
             self.signal(signal.SIGKILL)
+            await asyncio.wait([running], timeout=_KILLED_SECONDS)
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
 
@@ -109,6 +112,8 @@ class WorkerProcess:
             stdout=asyncio.subprocess.PIPE,
             env=os.environ | self._environment,
         )
+        if self._stopping.is_set():  # while it was being started
+            self.signal(signal.SIGTERM)
         assert process.stdin is not None
         assert process.stdout is not None
         with suppress(ConnectionError):
