@@ -34,6 +34,12 @@ class Outcome:
     text: str = ""
 
 
+_FATES: dict[object, tuple[Fate, str]] = {}
+"""By all that a failure says. To read it anew made a storm's caller its bottleneck: it has to keep
+up with three times what the service can answer, on the same processors.
+"""
+
+
 async def outcome_of(call: Callable[[], Awaitable[object]], start: float) -> Outcome:
     """Makes one call."""
     begin, fate, text = time.perf_counter(), Fate.GOOD, ""
@@ -45,12 +51,6 @@ async def outcome_of(call: Callable[[], Awaitable[object]], start: float) -> Out
             _FATES[said] = _fate_of(failure)
         fate, text = _FATES[said]
     return Outcome(begin - start, time.perf_counter() - begin, fate, text)
-
-
-_FATES: dict[object, tuple[Fate, str]] = {}
-"""By all that a failure says. To read it anew made a storm's caller its bottleneck: it has to keep
-up with three times what the service can answer, on the same processors.
-"""
 
 
 def _fate_of(failure: grpc.RpcError) -> tuple[Fate, str]:

@@ -248,7 +248,7 @@ class ContentMap:
             np.zeros((2, 0), np.float32),
         )
 
-    def moved(self, by: Floats) -> ContentMap:
+    def shifted(self, by: Floats) -> ContentMap:
         """The same map with `by` (float32[d]) added to every vector."""
         return replace(self, bias=self.bias + by)
 

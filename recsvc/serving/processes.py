@@ -42,13 +42,13 @@ class Backoff:
         """An attempt begins."""
         self._begin = time.monotonic()
 
-    async def pause(self, stopping: asyncio.Event | None = None) -> None:
-        """Waits before the next attempt, no longer when that is not to be."""
+    def next_seconds(self) -> float:
+        """How long to wait before the next attempt."""
         if time.monotonic() - self._begin > _STEADY_SECONDS:
             self._pause_seconds = _FIRST_PAUSE_SECONDS
-        with suppress(TimeoutError):
-            await asyncio.wait_for((stopping or asyncio.Event()).wait(), self._pause_seconds)
-        self._pause_seconds = min(2 * self._pause_seconds, _LONGEST_PAUSE_SECONDS)
+        pause = self._pause_seconds
+        self._pause_seconds = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        return pause
 
 
 class WorkerProcess:
@@ -85,7 +85,8 @@ class WorkerProcess:
                 text = f"worker {self._order.index} ended with code {code} before it could serve"
                 self.ready.set_exception(ChildProcessError(text))
                 break
-            await backoff.pause(self._stopping)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), backoff.next_seconds())
 
     def signal(self, number: signal.Signals) -> None:
         """Passes a signal on."""
@@ -146,7 +147,7 @@ async def keep_valkey(valkey: EmbeddedValkey, log: FilteringBoundLogger) -> None
         if valkey.process_id is not None:
             code = await valkey.wait()
             log.error("embedded valkey ended", code=code)
-        await backoff.pause()
+        await asyncio.sleep(backoff.next_seconds())
         try:
             await valkey.start()
             log.info("embedded valkey started again", process=valkey.process_id)

@@ -211,7 +211,7 @@ def centred(embedding: Embedding) -> Embedding:
         embedding,
         leads=embedding.leads - mean,
         fold_in=replace(embedding.fold_in, lead_mean=embedding.fold_in.lead_mean + mean),
-        content_map=None if content is None else content.moved(-mean),
+        content_map=None if content is None else content.shifted(-mean),
     )
 
 
