@@ -108,7 +108,7 @@ def test_what_calls_add_is_shown_when_it_is_flushed() -> None:
     for seconds in (0.0005, 0.003, 20.0):
         metrics.call("/m", "OK", "", seconds)
     metrics.call("/m", "NOT_FOUND", "UNKNOWN_MEMBER", 0.003)
-    metrics.stage("rank", 0.0001)
+    metrics.stage("rank")(0.0001)
     metrics.removed(Verdict.AUTHOR, 2)
     metrics.removed(Verdict.AUTHOR, 3)
     metrics.in_flight(4)

@@ -22,7 +22,7 @@ from recsvc.matching.explain import (
     reasons_of,
     terms_of,
 )
-from recsvc.matching.reason_facts import MOST_REASONS
+from recsvc.matching.reason_record import MOST_REASONS
 from recsvc.matching.score import score_pairs
 from recsvc.matching.scored_pair import Pair, distance_km, kinds_of_places
 from recsvc.model.snapshot import Snapshot

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -231,9 +232,12 @@ class Listener:
     stages: list[str] = field(default_factory=list)
     removals: dict[Verdict, int] = field(default_factory=dict)
 
-    def stage(self, name: str, seconds: float) -> None:
-        assert seconds >= 0.0
-        self.stages.append(name)
+    def stage(self, name: str) -> Callable[[float], None]:
+        def hear(seconds: float) -> None:
+            assert seconds >= 0.0
+            self.stages.append(name)
+
+        return hear
 
     def removed(self, verdict: Verdict, count: int) -> None:
         self.removals[verdict] = self.removals.get(verdict, 0) + count

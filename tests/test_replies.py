@@ -15,8 +15,8 @@ from recsvc.convert.leads import lead_to_proto
 from recsvc.convert.members import member_to_proto
 from recsvc.matching.page import Page
 from recsvc.matching.queries import Item, RankedList, Reason, ServingMode, Term
-from recsvc.matching.reason_facts import GROUPS, MOST_REASONS
-from recsvc.matching.told import Told
+from recsvc.matching.reason_facts import GROUPS
+from recsvc.matching.reason_record import Told
 from recsvc.model.verdicts import Verdict
 from recsvc.v1 import recommendation_pb2 as pb
 
@@ -62,7 +62,7 @@ class Columns(list[Item]):
         self.ids = [item.id for item in made]
         self.texts = Said()
         self.adjustments = np.array([i.diversity_adjustment for i in made], np.float32)
-        self.told = told_empty(len(made))
+        self.told = Told.empty(len(made))
         for i, item in enumerate(made):
             self.told.counts[i] = len(item.reasons)
             likely, km = item.claim_probability, item.distance_km
@@ -73,15 +73,8 @@ class Columns(list[Item]):
                 self.told.fact[i, k], self.told.weight[i, k] = fact, reason.weight
 
 
-def told_empty(count: int) -> Told:
-    """Nothing said of so many pairs."""
-    fact = np.zeros((count, MOST_REASONS, 4), np.int32)
-    weight = np.zeros((count, MOST_REASONS))
-    return Told(np.zeros(count, np.int32), fact, weight, np.full((count, 3), math.nan))
-
-
 lists = st.builds(
-    RankedList,
+    lambda *columns: RankedList(*columns),  # its types are for checkers alone
     st.lists(items, max_size=4).map(Columns),
     st.booleans(),
     st.sampled_from(ServingMode),

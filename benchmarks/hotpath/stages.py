@@ -31,9 +31,9 @@ class Stages:
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
 
-    def stage(self, name: str, seconds: float) -> None:
-        """One run of a stage."""
-        self.seconds[name].append(seconds)
+    def stage(self, name: str) -> Callable[[float], None]:
+        """Hears each run of a stage."""
+        return self.seconds[name].append
 
     def removed(self, verdict: Verdict, count: int) -> None:
         """Not of interest here."""

@@ -5,14 +5,13 @@ Maximal marginal relevance (Carbonell & Goldstein 1998), greedy.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
+from msgspec import Struct
 
 from recsvc.model.arrays import F32, I64
 
 
-class Slate(NamedTuple):
+class Slate(Struct, frozen=True):
     """Positions into the candidates, best first, and what diversity took off each score."""
 
     order: I64

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from features.extract import FeatureSpace
 from recsvc.matching.queries import Reason, Term
-from recsvc.matching.reason_facts import F64, GROUPS, tell
+from recsvc.matching.reason_facts import GROUPS, tell
+from recsvc.matching.reason_record import Told
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.scored_pair import Pair
-from recsvc.model.arrays import F32, I32
+from recsvc.model.arrays import F32
 from recsvc.model.terms import FEATURES
 from recsvc.model.verdicts import Verdict
 
@@ -62,7 +63,8 @@ def reasons_of(
     Those that raised the score come first; when nothing did, the one that lowered it least (of the
     urgency there is always something to say).
     """
-    told = tell(
+    told = Told.empty(1)
+    tell(
         pair.members,
         np.array([pair.member_row], np.int32),
         pair.leads,
@@ -73,8 +75,9 @@ def reasons_of(
         space.regions.middles,
         pair.kinds[None],
         silent_groups(but),
+        told.record,
     )
-    return next(in_words(*told, ReasonTexts(space, pair.you)))
+    return next(in_words(told, ReasonTexts(space, pair.you)))
 
 
 def silent_groups(but: frozenset[str]) -> NDArray[np.bool_]:
@@ -82,14 +85,9 @@ def silent_groups(but: frozenset[str]) -> NDArray[np.bool_]:
     return np.array([group in but for group in GROUPS])
 
 
-def in_words(
-    counts: I32,
-    fact: I32,
-    weight: F64,
-    texts: ReasonTexts,
-) -> Iterator[tuple[Reason, ...]]:
-    """The reasons of each pair, as `tell` found them."""
-    numbers = counts.tolist(), fact.tolist(), weight.tolist()
+def in_words(told: Told, texts: ReasonTexts) -> Iterator[tuple[Reason, ...]]:
+    """The reasons of each pair."""
+    numbers = told.counts.tolist(), told.fact.tolist(), told.weight.tolist()
     for count, facts, weights in zip(*numbers, strict=True):
         yield tuple(
             Reason(GROUPS[group], total, texts.text(kind, a, b))

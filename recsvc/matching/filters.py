@@ -41,7 +41,7 @@ class Eligibility:
     @property
     def restricts(self) -> bool:
         """Whether anything is restricted at all."""
-        return self != ANYTHING
+        return self is not ANYTHING and self != ANYTHING
 
 
 ANYTHING = Eligibility()

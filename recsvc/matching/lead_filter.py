@@ -8,9 +8,9 @@ row.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
+from msgspec import Struct
+from msgspec.structs import replace
 from numba import njit
 from numpy.typing import NDArray
 
@@ -24,10 +24,11 @@ from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
 _NO_ROWS, _NO_VERDICTS = np.empty(0, np.int32), np.empty(0, np.uint8)
+_VERDICTS = len(Verdict)
 _COUNTED = tuple(v for v in Verdict if v > Verdict.DELETED)
 
 
-class Filtered(NamedTuple):
+class Filtered(Struct, frozen=True):
     """What one member may be offered.
 
     Base leads: of visible organizations (bool[organizations + 1]), open in `state`, and not marked
@@ -54,18 +55,22 @@ def filter_leads(
     tick = snapshot.marks.next_tick()
     recusal = snapshot.recusals.mask(member_id)
     tail, later, later_verdicts = _said_later(snapshot, member_row, member_id, now_us)
-    counts, visible = _count(
+    jurisdiction = snapshot.organizations.visible_leads(int(members.organization[local]))
+    counts, visible = np.empty(_VERDICTS, np.int64), np.empty(len(jurisdiction), np.bool_)
+    _count(
         snapshot.filter_world,
         state.record,
         snapshot.bundle.member_ids.get(member_id),
         int(members.key[local]),
         bool(members.active[local]),
-        snapshot.organizations.visible_leads(int(members.organization[local])),
+        jurisdiction,
         recusal.organizations,
         snapshot.lead_rows.of_keys(recusal.lead_keys, recusal.author_keys),
         later,
         later_verdicts,
         tick,
+        counts,
+        visible,
     )
     if len(tail):
         counts += np.bincount(tail, minlength=len(counts))
@@ -106,7 +111,7 @@ def _narrowed(
     removed = dict(filtered.removed)
     if others := filtered.eligible_count - left:
         removed[Verdict.NOT_ELIGIBLE] = others
-    return filtered._replace(eligible_count=left, removed=removed, chosen=chosen, tail=tail)
+    return replace(filtered, eligible_count=left, removed=removed, chosen=chosen, tail=tail)
 
 
 @njit(cache=True)
@@ -146,13 +151,16 @@ def _count(
     later: I32,
     later_verdicts: U8,
     tick: int,
-) -> tuple[I64, NDArray[np.bool_]]:
-    """Rows by verdict (int64[13]) and the visible organizations; marks the member's own rows.
+    counts: I64,
+    seen: NDArray[np.bool_],
+) -> None:
+    """Rows by verdict (into int64[13]) and whose leads are seen; marks the member's own rows.
 
     `base_member` is their row in the bundle's log, -1 none; `later` are rows of later events.
     """
     open_count = open_leads.open_count
-    counts, visible = open_leads.removed.copy(), jurisdiction.copy()
+    counts[:] = open_leads.removed
+    visible = jurisdiction.copy()
     for at in range(len(open_count)):
         row = at if at < len(open_count) - 1 else -1
         if len(recused_organizations) and holds(recused_organizations, row):
@@ -178,7 +186,7 @@ def _count(
         counts[7] += counts[0]
         counts[0] = 0
         visible[:] = 0
-    return counts, visible == 1
+    seen[:] = visible == 1
 
 
 @njit(cache=True, forceinline=True)

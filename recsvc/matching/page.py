@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, overload
+from typing import overload
 
 import numpy as np
+from msgspec import Struct
 
 from recsvc.matching.diversify import Slate, diversify
 from recsvc.matching.explain import in_words, terms_of
@@ -13,9 +14,9 @@ from recsvc.matching.lead_filter import Filtered
 from recsvc.matching.masks import Masked
 from recsvc.matching.member_filter import MembersFiltered
 from recsvc.matching.queries import Item, ListQuery, ServingMode, Term
+from recsvc.matching.reason_record import Told
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.score import Scored
-from recsvc.matching.told import Told
 from recsvc.model.arrays import F32, I64, LeadColumns, MemberColumns
 from recsvc.model.segments import Table
 
@@ -25,7 +26,7 @@ DIVERSITY_POOL = 96
 _FEW = 256
 
 
-class Found(NamedTuple):
+class Found(Struct, frozen=True):
     """What retrieval and ranking found: candidate rows of `table` and how each scored.
 
     `tell(positions)` gives the reasons of the candidates at positions (int64[k]).
@@ -106,7 +107,7 @@ class Page(Sequence[Item]):
     def _made(self) -> Iterator[Item]:
         order, told = self._order.tolist(), self.told
         rows, adjustments = self._found.rows[self._order].tolist(), self.adjustments.tolist()
-        reasons = in_words(*told[:3], self.texts)
+        reasons = in_words(told, self.texts)
         for i, (score, likely, km) in enumerate(told.numbers.tolist()):
             yield Item(
                 self.ids[i],

@@ -10,8 +10,6 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
-
 from features.entities import Lead
 from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
 from recsvc.matching.candidates import CandidateConfig
@@ -31,13 +29,14 @@ from recsvc.matching.queries import (
     RankedList,
     Wanted,
 )
+from recsvc.matching.reason_record import Told
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.resolve import resolve
 from recsvc.matching.retrieve import listed_leads
 from recsvc.matching.score import score_leads
 from recsvc.matching.score_members import score_members
-from recsvc.matching.scored_pair import kinds_of_places
-from recsvc.matching.told import Told, told_leads, told_members
+from recsvc.matching.scored_pair import kinds_of_member, kinds_of_places
+from recsvc.matching.told import told_leads, told_members
 from recsvc.model.arrays import I64, LeadColumns
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
@@ -47,15 +46,15 @@ _OF_MEMBER, _OF_LEAD = silent_groups(SAME_FOR_MEMBER), silent_groups(SAME_FOR_LE
 
 
 class StageObserver(Protocol):
-    """Hears what each stage took and what each filter removed (metrics)."""
+    """Hears what each filter removed, and says who hears what each run of a stage took (s)."""
 
-    def stage(self, name: str, seconds: float) -> None: ...
+    def stage(self, name: str) -> Callable[[float], object]: ...
     def removed(self, verdict: Verdict, count: int) -> None: ...
 
 
 class _Nobody:
-    def stage(self, name: str, seconds: float) -> None:
-        pass
+    def stage(self, name: str) -> Callable[[float], object]:
+        return lambda _: None
 
     def removed(self, verdict: Verdict, count: int) -> None:
         pass
@@ -74,6 +73,17 @@ def now_us() -> int:
     return time.time_ns() // 1000
 
 
+class _Stages:
+    """All stages of a pipeline."""
+
+    def __init__(self, observer: StageObserver) -> None:
+        self.filter = _Stage(observer.stage("filter"))
+        self.retrieve = _Stage(observer.stage("retrieve"))
+        self.rank = _Stage(observer.stage("rank"))
+        self.diversify = _Stage(observer.stage("diversify"))
+        self.explain = _Stage(observer.stage("explain"))
+
+
 class Pipeline:
     """Answers queries on one snapshot."""
 
@@ -87,6 +97,7 @@ class Pipeline:
         self.snapshot = snapshot
         self._config = config or PipelineConfig()
         self._observer = observer or _Nobody()
+        self._stages = _Stages(self._observer)
         self._clock = clock
         self._to_member = ReasonTexts(snapshot.bundle.space, "您")
         self._of_member = ReasonTexts(snapshot.bundle.space, "该委员")
@@ -97,16 +108,16 @@ class Pipeline:
         row = self._member_row(member_id)
         wanted, unknown = resolve(snapshot, query.wanted, snapshot.leads)
         depth, config = pool_size(query), self._config.candidates
-        with self._stage("filter"):
+        with self._stages.filter:
             masked = filter_leads(snapshot, row, when, wanted)
-        with self._stage("retrieve"):
+        with self._stages.retrieve:
             rows = listed_leads(snapshot, row, masked, depth, config)
-        with self._stage("rank"):
+        with self._stages.rank:
             columns, local = snapshot.members.locate(row)
             scored = score_leads(snapshot, columns, local, rows, when)
 
         def tell(page: I64) -> Told:
-            kinds = kinds_of_places(snapshot, np.array([row]))
+            kinds = kinds_of_member(snapshot, row)
             return told_leads(snapshot, columns, local, rows, scored, page, kinds, _OF_MEMBER)
 
         mode = member_mode(columns, local)
@@ -135,16 +146,16 @@ class Pipeline:
         depth, config = pool_size(query), self._config.members
         masked: Masked | MembersFiltered
         if wanted.restricts or not snapshot.members.base_count:
-            with self._stage("filter"):
+            with self._stages.filter:
                 masked = mask_members(snapshot, leads, local, lead_id, wanted, when)
-            with self._stage("retrieve"):
+            with self._stages.retrieve:
                 rows = member_candidates(snapshot, leads, local, masked, depth, config)
         else:
-            with self._stage("filter"):
+            with self._stages.filter:
                 masked = filter_members(snapshot, leads, local, lead_id, when)
-            with self._stage("retrieve"):
+            with self._stages.retrieve:
                 rows = listed_members(snapshot, leads, local, masked, depth, config)
-        with self._stage("rank"):
+        with self._stages.rank:
             scored = score_members(snapshot, rows, leads, local, when)
 
         def tell(page: I64) -> Told:
@@ -159,7 +170,7 @@ class Pipeline:
         self, pairs: Sequence[tuple[str, str]], as_of_us: int | None = None
     ) -> PairScores:
         """Scores of (member_id, lead_id) pairs, masked ones included; NaN where unknown."""
-        with self._stage("rank"):
+        with self._stages.rank:
             return score_given(self.snapshot, pairs, self._when(as_of_us))
 
     def explain(
@@ -190,9 +201,9 @@ class Pipeline:
         removed = found.masked.removed
         for verdict, count in removed.items():
             self._observer.removed(verdict, count)
-        with self._stage("diversify"):
+        with self._stages.diversify:
             slate = order_items(found, query)
-        with self._stage("explain"):
+        with self._stages.explain:
             items = explained_page(texts, found, query, slate)
         return RankedList(
             items=items,
@@ -222,23 +233,19 @@ class Pipeline:
             raise UnknownLeadError(f"there is no lead {lead!r}: import it first, or send a draft")
         return self.snapshot.leads, row, lead
 
-    def _stage(self, name: str) -> _Stage:
-        return _Stage(self._observer, name)
-
 
 class _Stage:
-    """Times a stage; a class of its own, because a generator costs four times as much."""
+    """Times a stage, one run after the other; a generator costs four times as much."""
 
-    __slots__ = ("_begin", "_name", "_observer")
+    __slots__ = ("_begin", "_hear")
 
-    def __init__(self, observer: StageObserver, name: str) -> None:
-        self._observer = observer
-        self._name = name
-        self._begin = time.perf_counter()
+    def __init__(self, hear: Callable[[float], object]) -> None:
+        self._hear = hear
+        self._begin = 0.0
 
     def __enter__(self) -> None:
-        pass
+        self._begin = time.perf_counter()
 
     def __exit__(self, *error: object) -> None:
         if error[0] is None:
-            self._observer.stage(self._name, time.perf_counter() - self._begin)
+            self._hear(time.perf_counter() - self._begin)

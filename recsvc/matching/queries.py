@@ -83,8 +83,7 @@ class Item(Struct, frozen=True, gc=False):
     terms: tuple[Term, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class RankedList:
+class RankedList(Struct, frozen=True):
     """The answer to a ListQuery. `removed` counts rows by the filter that took them."""
 
     items: Page

@@ -19,14 +19,20 @@ from recsvc.matching.group_facts import (
     say_place,
     say_willingness,
 )
+from recsvc.matching.reason_record import (
+    COUNT,
+    F64,
+    FACT,
+    FACT_NUMBERS,
+    MOST_REASONS,
+    WEIGHT,
+)
 from recsvc.model.arrays import F32, I8, I32, I64, LeadColumns, MemberColumns
 from recsvc.model.terms import FEATURES
 
 GROUPS = tuple(dict.fromkeys(feature.group for feature in FEATURES))
-MOST_REASONS = 3
 _GROUP_OF = np.array([GROUPS.index(feature.group) for feature in FEATURES])
 
-F64 = NDArray[np.float64]
 Mask = NDArray[np.bool_]
 
 
@@ -36,7 +42,7 @@ _OF_FRESHNESS, _OF_URGENCY, _OF_APPEAL = _OF["FRESHNESS"], _OF["URGENCY"], _OF["
 _OF_WILLINGNESS = _OF["WILLINGNESS"]
 
 
-@njit(cache=True, nogil=True)
+@njit(cache=True, nogil=True, forceinline=True)
 def tell(
     members: MemberColumns,
     m: I32,
@@ -48,13 +54,14 @@ def tell(
     middles: Middles,
     kinds: I8,
     silent: Mask,
-) -> tuple[I32, I32, F64]:
+    record: F64,
+) -> None:
     """The reasons of k pairs of local rows, at most three of each, strongest first.
 
-    How many (int32[k]), what they are (int32[k, 3, 4]: group, fact, and its two numbers), and the
-    sums of their groups' terms (float64[k, 3]). Features and terms of the pairs stand in the rows
-    `at` (int64[k]) of float32[n, F]. Groups that raised the score come first; when none did, the
-    one that lowered it least; a `silent` one (bool[groups]) only when nothing else can be said.
+    They go into empty records (float64[k, NUMBERS], see `reason_record`). Features and terms of the
+    pairs stand in the rows `at` (int64[k]) of float32[n, F]. Groups that raised the score come
+    first; when none did, the one that lowered it least; a `silent` one (bool[groups]) only when
+    nothing else can be said.
     `kinds` are those of the members' places: int8[k, 4], or [1, 4] when all pairs are one member's.
     """
     said = np.zeros((len(silent), len(m), 3), np.int32)
@@ -84,16 +91,14 @@ def tell(
     freshness, urgency, appeal = said[_OF_FRESHNESS], said[_OF_URGENCY], said[_OF_APPEAL]
     say_of_lead(freshness, urgency, appeal, features, terms, at)
     say_willingness(said[_OF_WILLINGNESS], m, members.exposures, members.claims)
-    return _strongest(said, terms, at, silent)
+    _strongest(said, terms, at, silent, record)
 
 
 @njit(cache=True, nogil=True)
-def _strongest(said: I32, terms: F32, at: I64, silent: Mask) -> tuple[I32, I32, F64]:
+def _strongest(said: I32, terms: F32, at: I64, silent: Mask, record: F64) -> None:
     """Of what can be said (int32[groups, k, 3]) the reasons of each pair."""
     groups, n = said.shape[0], said.shape[1]
-    count = np.zeros(n, np.int32)
-    fact = np.zeros((n, MOST_REASONS, 4), np.int32)
-    weight = np.zeros((n, MOST_REASONS))
+    whole = record.view(np.int32)
     sums, tried = np.empty(groups), np.empty(groups, np.bool_)
     for i in range(n):
         sums[:], tried[:] = 0.0, False
@@ -101,16 +106,16 @@ def _strongest(said: I32, terms: F32, at: I64, silent: Mask) -> tuple[I32, I32, 
             sums[_GROUP_OF[f]] += terms[at[i], f]
         for _ in range(groups):
             group = _next(sums, tried, silent)
-            if count[i] and (sums[group] <= 0.0 or count[i] == MOST_REASONS or silent[group]):
+            count = whole[i, COUNT]
+            if count and (sums[group] <= 0.0 or count == MOST_REASONS or silent[group]):
                 break
             tried[group] = True
             if said[group, i, 0] != 0:
-                place = count[i]
-                fact[i, place, 0], weight[i, place] = group, sums[group]
+                at_fact = FACT + count * FACT_NUMBERS
+                whole[i, at_fact], record[i, WEIGHT + count] = group, sums[group]
                 for k in range(3):
-                    fact[i, place, 1 + k] = said[group, i, k]
-                count[i] += 1
-    return count, fact, weight
+                    whole[i, at_fact + 1 + k] = said[group, i, k]
+                whole[i, COUNT] += 1
 
 
 @njit(cache=True)

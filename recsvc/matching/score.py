@@ -23,6 +23,19 @@ class Scored(NamedTuple):
     terms: F32
     scores: F32
 
+    @classmethod
+    def empty(cls, count: int) -> Scored:
+        """Room for so many pairs."""
+        return cls(
+            np.empty((count, FEATURE_COUNT), np.float32),
+            np.empty((count, FEATURE_COUNT), np.float32),
+            np.empty(count, np.float32),
+        )
+
+    def part(self, of: slice) -> Scored:
+        """Some of the pairs, in the same memory."""
+        return Scored(self.features[of], self.terms[of], self.scores[of])
+
 
 def score_rows(
     bundle: Bundle,
@@ -41,17 +54,18 @@ def score_leads(
     snapshot: Snapshot, members: MemberColumns, member: int, lead_rows: I64, now_us: int
 ) -> Scored:
     """Scores one member (local row) with n leads (global rows int64[n], base rows first)."""
-    worlds, leads = snapshot.pair_worlds, snapshot.leads
+    worlds, leads, out = snapshot.pair_worlds, snapshot.leads, Scored.empty(len(lead_rows))
+    base = worlds.of(members, leads.base)
     if not leads.tail_count:
-        return Scored(*rank_leads(worlds.of(members, leads.base), member, lead_rows, 0, now_us))
+        rank_leads(base, member, lead_rows, 0, now_us, *out)
+        return out
     start = leads.base_count
     in_base = int((lead_rows < start).sum())
-    old, new = worlds.of(members, leads.base), worlds.of(members, leads.tail)
-    parts = (
-        rank_leads(old, member, lead_rows[:in_base], 0, now_us),
-        rank_leads(new, member, lead_rows[in_base:], start, now_us),
-    )
-    return Scored(*(np.concatenate(both) for both in zip(*parts, strict=True)))
+    old, new = slice(in_base), slice(in_base, None)
+    tail = worlds.of(members, leads.tail)
+    rank_leads(base, member, lead_rows[old], 0, now_us, *out.part(old))
+    rank_leads(tail, member, lead_rows[new], start, now_us, *out.part(new))
+    return out
 
 
 def score_pairs(
@@ -63,12 +77,7 @@ def score_pairs(
     now_us: int,
 ) -> Scored:
     """Scores n pairs of global rows (int64[n] each), whichever segments they live in."""
-    count = len(lead_rows)
-    out = Scored(
-        np.empty((count, FEATURE_COUNT), np.float32),
-        np.empty((count, FEATURE_COUNT), np.float32),
-        np.empty(count, np.float32),
-    )
+    out = Scored.empty(len(lead_rows))
     for member_start, member_columns in members.segments():
         of_members = _inside(member_rows, member_start, len(member_columns.alive))
         for lead_start, lead_columns in leads.segments():

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from recsvc.matching.ranked import rank_members
 from recsvc.matching.score import Scored
 from recsvc.model.arrays import I64, LeadColumns
@@ -14,14 +12,15 @@ def score_members(
     snapshot: Snapshot, rows: I64, leads: LeadColumns, lead: int, now_us: int
 ) -> Scored:
     """Scores n members (global rows int64[n], base rows first) with one lead (row of `leads`)."""
-    worlds, members = snapshot.pair_worlds, snapshot.members
+    worlds, members, out = snapshot.pair_worlds, snapshot.members, Scored.empty(len(rows))
+    base = worlds.of(members.base, leads)
     if not members.tail_count:
-        return Scored(*rank_members(worlds.of(members.base, leads), lead, rows, 0, now_us))
+        rank_members(base, lead, rows, 0, now_us, *out)
+        return out
     start = members.base_count
     in_base = int((rows < start).sum())
-    old, new = worlds.of(members.base, leads), worlds.of(members.tail, leads)
-    parts = (
-        rank_members(old, lead, rows[:in_base], 0, now_us),
-        rank_members(new, lead, rows[in_base:], start, now_us),
-    )
-    return Scored(*(np.concatenate(both) for both in zip(*parts, strict=True)))
+    old, new = slice(in_base), slice(in_base, None)
+    tail = worlds.of(members.tail, leads)
+    rank_members(base, lead, rows[old], 0, now_us, *out.part(old))
+    rank_members(tail, lead, rows[new], start, now_us, *out.part(new))
+    return out

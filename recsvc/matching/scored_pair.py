@@ -27,6 +27,12 @@ class Pair:
     you: str = "该委员"  # how the text calls the member
 
 
+def kinds_of_member(snapshot: Snapshot, row: int) -> I8:
+    """What the places of a member (global row) are (int8[1, PLACES])."""
+    table = snapshot.place_kinds.kind
+    return table[row : row + 1] if row < len(table) else _kinds_of(snapshot, row)[None]
+
+
 def kinds_of_places(snapshot: Snapshot, rows: I64) -> I8:
     """What the places of members (global rows int64[n]) are (int8[n, PLACES])."""
     table = snapshot.place_kinds.kind

@@ -138,8 +138,16 @@ def additive_terms(model: AdditiveModel, features: F32) -> F32:
 @njit(cache=True, nogil=True)
 def scored_terms(model: AdditiveModel, features: F32) -> tuple[F32, F32]:
     """Terms (float32[n, F]) of n pairs' features (float32[n, F]), and their scores (float32[n])."""
+    terms, scores = np.empty(features.shape, np.float32), np.empty(len(features), np.float32)
+    fill_terms(model, features, terms, scores)
+    return terms, scores
+
+
+@njit(cache=True, nogil=True)
+def fill_terms(model: AdditiveModel, features: F32, terms: F32, scores: F32) -> None:
+    """The same into arrays that are given."""
     n, width = features.shape
-    terms = np.zeros((n, width), np.float32)
+    terms[:] = 0.0
     knots, values = model.knots, model.values
     # Feature by feature: what is the same for all pairs is taken out of the model once.
     for f in range(width):
@@ -147,13 +155,11 @@ def scored_terms(model: AdditiveModel, features: F32) -> tuple[F32, F32]:
         below, above = model.slope_below[f], model.slope_above[f]
         x, out = features[:, f], terms[:, f]
         _add_terms(x, knots, values, f, count, linear, missing, below, above, out)
-    scores = np.empty(n, np.float32)
     for i in range(n):
         total = model.intercept
         for f in range(width):
             total += terms[i, f]
         scores[i] = total
-    return terms, scores
 
 
 @njit(cache=True)

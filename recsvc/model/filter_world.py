@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from numba import njit, types
-from numba.experimental import structref
+from numba import njit
 
 from recsvc.model.arrays import I32, I64, U8
+from recsvc.model.compiled_record import Record, RecordType, define
 
 NOT_OPEN = -2
 """In place of a lead's organization: one number says whether it is open, and to whom."""
 
 
-@structref.register
-class _FilterWorldType(types.StructRef):
-    def preprocess_fields(self, fields: Any) -> Any:
-        return tuple((name, types.unliteral(kind)) for name, kind in fields)  # type: ignore[no-untyped-call]
+class _FilterWorldType(RecordType):
+    """Its type."""
 
 
-class FilterWorld(structref.StructRefProxy):
+class FilterWorld(Record):
     """The base leads and the log of a bundle; only compiled code looks inside."""
 
     authors: I64  # [n] keys of the authors, ascending
@@ -30,13 +26,11 @@ class FilterWorld(structref.StructRefProxy):
     mark: I32  # [n]
 
 
-@structref.register
-class _OpenRecordType(types.StructRef):
-    def preprocess_fields(self, fields: Any) -> Any:
-        return tuple((name, types.unliteral(kind)) for name, kind in fields)  # type: ignore[no-untyped-call]
+class _OpenRecordType(RecordType):
+    """Its type."""
 
 
-class OpenRecord(structref.StructRefProxy):
+class OpenRecord(Record):
     """Which base leads are open: the arrays of a `LeadsAt`."""
 
     open_in: I32  # [n] by row: its organization (-1 none), or NOT_OPEN
@@ -44,14 +38,8 @@ class OpenRecord(structref.StructRefProxy):
     removed: I64  # [verdicts]
 
 
-structref.define_boxing(_FilterWorldType, FilterWorld)  # type: ignore[no-untyped-call]
-structref.define_constructor(  # type: ignore[no-untyped-call]
-    FilterWorld, _FilterWorldType, list(FilterWorld.__annotations__)
-)
-structref.define_boxing(_OpenRecordType, OpenRecord)  # type: ignore[no-untyped-call]
-structref.define_constructor(  # type: ignore[no-untyped-call]
-    OpenRecord, _OpenRecordType, list(OpenRecord.__annotations__)
-)
+define(FilterWorld, _FilterWorldType)
+define(OpenRecord, _OpenRecordType)
 
 
 @njit(cache=True)

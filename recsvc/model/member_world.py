@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from numba import njit, types
-from numba.experimental import structref
+from numba import njit
 
 from recsvc.model.additive import AdditiveModel
+from recsvc.model.compiled_record import Record, RecordType, define
 from recsvc.model.member_lists import MemberLists
 from recsvc.model.member_runs import MemberRuns
 from recsvc.model.member_tables import MemberTables
 
 
-@structref.register
-class _MemberWorldType(types.StructRef):
-    def preprocess_fields(self, fields: Any) -> Any:
-        return tuple((name, types.unliteral(kind)) for name, kind in fields)  # type: ignore[no-untyped-call]
+class _MemberWorldType(RecordType):
+    """Its type."""
 
 
-class MemberWorld(structref.StructRefProxy):
+class MemberWorld(Record):
     """The base members; only compiled code looks inside."""
 
     model: AdditiveModel
@@ -29,9 +25,7 @@ class MemberWorld(structref.StructRefProxy):
     texts: MemberLists
 
 
-# Numba has no types of its own.
-structref.define_boxing(_MemberWorldType, MemberWorld)  # type: ignore[no-untyped-call]
-structref.define_constructor(MemberWorld, _MemberWorldType, list(MemberWorld.__annotations__))  # type: ignore[no-untyped-call]
+define(MemberWorld, _MemberWorldType)
 
 
 @njit(cache=True)

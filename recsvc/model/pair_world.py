@@ -6,15 +6,13 @@ record is unpacked once, when it is made, and costs 1 µs a call.
 
 from __future__ import annotations
 
-from typing import Any
-
-from numba import njit, types
-from numba.experimental import structref
+from numba import njit
 
 from features.regions import Middles
 from recsvc.model.additive import AdditiveModel, Calibration
 from recsvc.model.arrays import LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
+from recsvc.model.compiled_record import Record, RecordType, define
 from recsvc.model.pair_facts import (
     Facts,
     empty_lead_facts,
@@ -23,13 +21,11 @@ from recsvc.model.pair_facts import (
 from recsvc.model.terms import TermContext
 
 
-@structref.register
-class _PairWorldType(types.StructRef):
-    def preprocess_fields(self, fields: Any) -> Any:
-        return tuple((name, types.unliteral(kind)) for name, kind in fields)  # type: ignore[no-untyped-call]
+class _PairWorldType(RecordType):
+    """Its type."""
 
 
-class PairWorld(structref.StructRefProxy):
+class PairWorld(Record):
     """Some members and some leads; only compiled code looks inside.
 
     Facts are by row of the columns, or empty: then they are made for the rows that are asked for.
@@ -45,9 +41,7 @@ class PairWorld(structref.StructRefProxy):
     lead_facts: Facts
 
 
-# Numba has no types of its own.
-structref.define_boxing(_PairWorldType, PairWorld)  # type: ignore[no-untyped-call]
-structref.define_constructor(PairWorld, _PairWorldType, list(PairWorld.__annotations__))  # type: ignore[no-untyped-call]
+define(PairWorld, _PairWorldType)
 
 
 @njit(cache=True)

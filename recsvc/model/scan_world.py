@@ -6,27 +6,23 @@ is unpacked once, when it is made, and costs 1 µs a call.
 
 from __future__ import annotations
 
-from typing import Any
-
-from numba import njit, types
-from numba.experimental import structref
+from numba import njit
 
 from features.regions import Middles
 from recsvc.model.additive import AdditiveModel
 from recsvc.model.arrays import I32, LeadColumns, MemberColumns
 from recsvc.model.blocks import LeadBlocks
+from recsvc.model.compiled_record import Record, RecordType, define
 from recsvc.model.scan_rows import RowViews, ScanRows
 from recsvc.model.scan_tables import ScanTables
 from recsvc.model.terms import TermContext
 
 
-@structref.register
-class _WorldType(types.StructRef):
-    def preprocess_fields(self, fields: Any) -> Any:
-        return tuple((name, types.unliteral(kind)) for name, kind in fields)  # type: ignore[no-untyped-call]
+class _WorldType(RecordType):
+    """Its type."""
 
 
-class World(structref.StructRefProxy):
+class World(Record):
     """The base leads and the columns of some members; only compiled code looks inside."""
 
     model: AdditiveModel
@@ -41,9 +37,7 @@ class World(structref.StructRefProxy):
     mark: I32
 
 
-# Numba has no types of its own.
-structref.define_boxing(_WorldType, World)  # type: ignore[no-untyped-call]
-structref.define_constructor(World, _WorldType, list(World.__annotations__))  # type: ignore[no-untyped-call]
+define(World, _WorldType)
 
 
 @njit(cache=True)

@@ -45,19 +45,24 @@ class BatchHistogram(Histogram):
 class _Observed:
     """Observations that are still to be added to a histogram."""
 
-    __slots__ = ("_bounds", "_counts", "_histogram", "_total")
+    __slots__ = ("_bounds", "_counts", "_histogram", "_total", "waiting")
 
     def __init__(self, histogram: BatchHistogram, bounds: Sequence[float]) -> None:
         self._histogram = histogram
         self._bounds = bounds
         self._counts = [0] * (len(bounds) + 1)
         self._total = 0.0
+        self.waiting: list[float] = []
+        """Values that nobody has looked at yet."""
 
     def observe(self, value: float, count: int = 1) -> None:
         self._counts[bisect_left(self._bounds, value)] += count
         self._total += value * count
 
     def flush(self) -> None:
+        for value in self.waiting:
+            self.observe(value)
+        self.waiting.clear()
         if any(self._counts):
             self._histogram.add(self._counts, self._total)
             self._counts = [0] * len(self._counts)
@@ -152,13 +157,13 @@ class Metrics:
         self._call_seconds: dict[str, _Observed] = {}
         self._at_hand = 0
 
-    def stage(self, name: str, seconds: float) -> None:
-        """One run of a stage."""
+    def stage(self, name: str) -> Callable[[float], None]:
+        """Hears what each run of a stage took, in seconds."""
         observed = self._stage_seconds.get(name)
         if observed is None:
             observed = _Observed(self._stages.labels(name), _STAGE_SECONDS)
             self._stage_seconds[name] = observed
-        observed.observe(seconds)
+        return observed.waiting.append
 
     def removed(self, verdict: Verdict, count: int) -> None:
         """What a filter took out of one list."""

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass, field
 from typing import Protocol
+
+from msgspec import Struct, field
 
 from recsvc.serving.interceptors.access import Caller
 
@@ -18,8 +19,7 @@ class Reply(Protocol):
     model_version: str
 
 
-@dataclass(slots=True)
-class Call:
+class Call(Struct):
     """One call. `notes` are added to its log line: the attribution token, the member, counts."""
 
     method: str

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from google.protobuf.message import DecodeError, Message
+from msgspec import Struct
 
 from recsvc.errors import MalformedMessageError
 
@@ -21,8 +22,7 @@ class Malformed:
     type_name: str
 
 
-@dataclass(slots=True)
-class Written:
+class Written(Struct):
     """A reply as the bytes to be sent."""
 
     data: bytes
