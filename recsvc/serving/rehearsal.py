@@ -9,6 +9,8 @@ bundle, which is then forgotten.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
+from typing import Any
 
 from features.entities import Conflict, Event, EventKind, Lead, Member
 from recsvc.matching.listed_members import MemberConfig
@@ -16,6 +18,8 @@ from recsvc.matching.pipeline import Pipeline, PipelineConfig
 from recsvc.matching.queries import ListQuery, Wanted
 from recsvc.matching.updates import apply_batch
 from recsvc.model.bundle import Bundle
+from recsvc.model.segments import Table
+from recsvc.model.short_lists import ShortLists
 from recsvc.model.snapshot import Snapshot
 from recsvc.store.codec import Entity, encode_entity, encode_event
 from recsvc.store.revision import NOTHING, Position, Revision
@@ -23,17 +27,19 @@ from recsvc.store.types import Change, ChangeBatch, ChangeKind
 
 _FILTERED = Wanted(topics=("-",), region_code="430104", max_distance_km=50.0)
 _QUERIES = (
+    ListQuery(count=2),
     ListQuery(count=2, diversity=0.5, with_terms=True),
     ListQuery(count=2, wanted=_FILTERED),
 )
+_LOOKED_AT = 1_000
 _NEW = "-rehearsed"
 """The id of a member and a lead that no caller sees."""
 
 
 def rehearse(snapshot: Snapshot) -> None:
     """Runs every stage once. Not while it serves."""
-    member = next(iter(snapshot.members.identifiers()), None)
-    lead = next(iter(snapshot.leads.identifiers()), None)
+    member = _one_of(snapshot.members, snapshot.short_lists)
+    lead = _one_of(snapshot.leads, snapshot.lead_lists)
     if member is None or lead is None:
         return
     _ask(snapshot, [member], [lead])
@@ -44,6 +50,17 @@ def rehearse(snapshot: Snapshot) -> None:
         apply_batch(forgotten, ChangeBatch((change,), Revision.of({0: change.position})))
     forgotten.members.touch(forgotten.members.row(member))
     _ask(forgotten, [member, _NEW], [lead, _NEW])
+
+
+def _one_of(table: Table[Any], lists: ShortLists | None) -> str | None:
+    """A living id; of the first, one with a short list if there is any."""
+    ids = list(islice(table.identifiers(), _LOOKED_AT))
+    if lists is not None:
+        listed = (
+            i for i in ids if table.row(i) < len(lists.row) and lists.row[table.row(i), -1] >= 0
+        )
+        ids = [*islice(listed, 1), *ids]
+    return ids[0] if ids else None
 
 
 def _ask(snapshot: Snapshot, members: list[str], leads: list[str]) -> None:
