@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 from support.worlds import NOW_US
 
-from recsvc.matching.score import Scored, score_leads, score_pairs
-from recsvc.matching.score_members import score_members
+from recsvc.matching.score import Scored, score_leads, score_members, score_pairs
 from recsvc.model.arrays import I64
 from recsvc.model.snapshot import Snapshot, with_tables
 

@@ -162,6 +162,15 @@ def test_without_the_full_view_nobody_is_looked_up() -> None:
     assert not found.HasField("distance_km")
 
 
+def test_a_name_may_be_long() -> None:
+    """Ids of a data-set folder are as long as they are."""
+    item = Item("l" * 5_000, 0, 1.0, 0.5, (), 2.0)
+    ranked = RankedList(cast(Page, Columns([item])), False, ServingMode.PERSONALIZED, 0.0, 1, {})
+    reply = pb.RecommendLeadsResponse()
+    reply.MergeFromString(replies.fill_leads(reply, ranked, "t", 0, None, {}))
+    assert [lead.lead for lead in reply.leads] == [f"tenants/t/leads/{item.id}"]
+
+
 @given(st.text(max_size=140))
 def test_ids_are_letters_digits_and_some_signs(text: str) -> None:
     allowed = all(c.isalnum() or c in "-_.~:@" for c in text)

@@ -40,7 +40,9 @@ def item_bytes(page: Page, prefix: str, offset: int) -> bytes:
             numbers = _numbers(_SCORE, score, _LIKELY, likely, _DISTANCE, km)
         else:
             numbers = _known(score, likely, km)
-        item = [_NAMED[len(name)], name, _PLACED[offset + i], numbers]
+        size = len(name)
+        length = _SHORT[size] if size < _MANY else _varint(size)
+        item = [_NAME, length, name, _PLACED[offset + i], numbers]
         if count > 0:
             item += said(first) or _reason(page, first), weight
         if count > 1:
@@ -51,7 +53,8 @@ def item_bytes(page: Page, prefix: str, offset: int) -> bytes:
             item.append(_number(_ADJUSTMENT, taken[i]))
         whole = b"".join(item)
         size = len(whole)
-        written += _ITEM, _SHORT[size] if size < _MANY else _varint(size), whole
+        length = _SHORT[size] if size < _MANY else _varint(size)
+        written += _ITEM, length, whole
     return b"".join(written)
 
 
@@ -85,6 +88,5 @@ def _varint(value: int) -> bytes:
 
 _MANY = 1 << 12
 _SHORT = [_varint(value) for value in range(_MANY)]
-# Names are no longer than their ids may be, places than a list goes deep.
-_NAMED = [_NAME + length for length in _SHORT]
 _PLACED = [_POSITION + place for place in _SHORT]
+"""No list goes as deep."""

@@ -24,7 +24,6 @@ from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
 _NO_ROWS, _NO_VERDICTS = np.empty(0, np.int32), np.empty(0, np.uint8)
-_VERDICTS = len(Verdict)
 _COUNTED = tuple(v for v in Verdict if v > Verdict.DELETED)
 
 
@@ -56,7 +55,7 @@ def filter_leads(
     recusal = snapshot.recusals.mask(member_id)
     tail, later, later_verdicts = _said_later(snapshot, member_row, member_id, now_us)
     jurisdiction = snapshot.organizations.visible_leads(int(members.organization[local]))
-    counts, visible = np.empty(_VERDICTS, np.int64), np.empty(len(jurisdiction), np.bool_)
+    counts, visible = state.removed.copy(), np.empty(len(jurisdiction), np.bool_)
     _count(
         snapshot.filter_world,
         state.record,
@@ -154,12 +153,12 @@ def _count(
     counts: I64,
     seen: NDArray[np.bool_],
 ) -> None:
-    """Rows by verdict (into int64[13]) and whose leads are seen; marks the member's own rows.
+    """Rows by verdict (int64[13], of those whoever asks so far) and, into `seen`, whose leads they
+    see; marks the member's own rows.
 
     `base_member` is their row in the bundle's log, -1 none; `later` are rows of later events.
     """
     open_count = open_leads.open_count
-    counts[:] = open_leads.removed
     visible = jurisdiction.copy()
     for at in range(len(open_count)):
         row = at if at < len(open_count) - 1 else -1

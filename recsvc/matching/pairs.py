@@ -14,7 +14,7 @@ from recsvc.matching.masks import pair_verdicts
 from recsvc.matching.queries import PairExplanation, PairScores
 from recsvc.matching.retrieve import listed_leads
 from recsvc.matching.score import score_pairs
-from recsvc.matching.scored_pair import Pair, distance_km, kinds_of_places
+from recsvc.matching.scored_pair import Pair, distance_km, kinds_of_member
 from recsvc.matching.standing import all_verdicts
 from recsvc.model.arrays import I64
 from recsvc.model.snapshot import Snapshot
@@ -56,7 +56,7 @@ def explain_pair(
     scored = score_pairs(bundle, snapshot.members, one[0], snapshot.leads, one[1], when_us)
     members, local = snapshot.members.locate(member_row)
     leads, lead_local = snapshot.leads.locate(lead_row)
-    kinds = kinds_of_places(snapshot, one[0])[0]
+    kinds = kinds_of_member(snapshot, member_row)[0]
     pair = Pair(members, local, leads, lead_local, scored.features[0], scored.terms[0], kinds)
     probability = bundle.calibration.probability(scored.scores)
     rank = None

@@ -33,8 +33,7 @@ from recsvc.matching.reason_record import Told
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.resolve import resolve
 from recsvc.matching.retrieve import listed_leads
-from recsvc.matching.score import score_leads
-from recsvc.matching.score_members import score_members
+from recsvc.matching.score import score_leads, score_members
 from recsvc.matching.scored_pair import kinds_of_member, kinds_of_places
 from recsvc.matching.told import told_leads, told_members
 from recsvc.model.arrays import I64, LeadColumns
@@ -71,17 +70,6 @@ class PipelineConfig:
 def now_us() -> int:
     """The present, in microseconds since the epoch."""
     return time.time_ns() // 1000
-
-
-class _Stages:
-    """All stages of a pipeline."""
-
-    def __init__(self, observer: StageObserver) -> None:
-        self.filter = _Stage(observer.stage("filter"))
-        self.retrieve = _Stage(observer.stage("retrieve"))
-        self.rank = _Stage(observer.stage("rank"))
-        self.diversify = _Stage(observer.stage("diversify"))
-        self.explain = _Stage(observer.stage("explain"))
 
 
 class Pipeline:
@@ -249,3 +237,14 @@ class _Stage:
     def __exit__(self, *error: object) -> None:
         if error[0] is None:
             self._hear(time.perf_counter() - self._begin)
+
+
+class _Stages:
+    """All stages of a pipeline."""
+
+    def __init__(self, observer: StageObserver) -> None:
+        self.filter = _Stage(observer.stage("filter"))
+        self.retrieve = _Stage(observer.stage("retrieve"))
+        self.rank = _Stage(observer.stage("rank"))
+        self.diversify = _Stage(observer.stage("diversify"))
+        self.explain = _Stage(observer.stage("explain"))

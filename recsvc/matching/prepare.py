@@ -15,8 +15,7 @@ from recsvc.matching.listed_members import MemberConfig, listed_members
 from recsvc.matching.member_filter import filter_members
 from recsvc.matching.page import top
 from recsvc.matching.retrieve import listed_leads
-from recsvc.matching.score import score_leads
-from recsvc.matching.score_members import score_members
+from recsvc.matching.score import score_leads, score_members
 from recsvc.model.arrays import I32, I64, U8
 from recsvc.model.bundle import Bundle, Manifest
 from recsvc.model.short_lists import ShortLists

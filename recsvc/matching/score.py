@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from recsvc.matching.ranked import rank_leads
+from recsvc.matching.ranked import rank_leads, rank_members
 from recsvc.model.additive import scored_terms
-from recsvc.model.arrays import F32, I32, I64, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, I32, I64, Columns, LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
 from recsvc.model.pair_terms import pair_features
+from recsvc.model.pair_world import PairWorld
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.terms import FEATURE_COUNT
@@ -54,17 +56,44 @@ def score_leads(
     snapshot: Snapshot, members: MemberColumns, member: int, lead_rows: I64, now_us: int
 ) -> Scored:
     """Scores one member (local row) with n leads (global rows int64[n], base rows first)."""
-    worlds, leads, out = snapshot.pair_worlds, snapshot.leads, Scored.empty(len(lead_rows))
-    base = worlds.of(members, leads.base)
-    if not leads.tail_count:
-        rank_leads(base, member, lead_rows, 0, now_us, *out)
+    worlds = snapshot.pair_worlds
+
+    def world(leads: LeadColumns) -> PairWorld:
+        return worlds.of(members, leads)
+
+    return _ranked(rank_leads, snapshot.leads, world, member, lead_rows, now_us)
+
+
+def score_members(
+    snapshot: Snapshot, rows: I64, leads: LeadColumns, lead: int, now_us: int
+) -> Scored:
+    """Scores n members (global rows int64[n], base rows first) with one lead (row of `leads`)."""
+    worlds = snapshot.pair_worlds
+
+    def world(members: MemberColumns) -> PairWorld:
+        return worlds.of(members, leads)
+
+    return _ranked(rank_members, snapshot.members, world, lead, rows, now_us)
+
+
+def _ranked(
+    rank: Callable[..., None],
+    table: Table[Columns],
+    world: Callable[[Columns], PairWorld],
+    one: int,
+    rows: I64,
+    now_us: int,
+) -> Scored:
+    """One row (local) of a side with n of the other side's table, segment by segment."""
+    out = Scored.empty(len(rows))
+    if not table.tail_count:
+        rank(world(table.base), one, rows, 0, now_us, *out)
         return out
-    start = leads.base_count
-    in_base = int((lead_rows < start).sum())
+    start = table.base_count
+    in_base = int((rows < start).sum())
     old, new = slice(in_base), slice(in_base, None)
-    tail = worlds.of(members, leads.tail)
-    rank_leads(base, member, lead_rows[old], 0, now_us, *out.part(old))
-    rank_leads(tail, member, lead_rows[new], start, now_us, *out.part(new))
+    rank(world(table.base), one, rows[old], 0, now_us, *out.part(old))
+    rank(world(table.tail), one, rows[new], start, now_us, *out.part(new))
     return out
 
 

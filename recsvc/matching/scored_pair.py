@@ -38,7 +38,7 @@ def kinds_of_places(snapshot: Snapshot, rows: I64) -> I8:
     table = snapshot.place_kinds.kind
     if not snapshot.members.tail_count or len(rows) == 0 or rows.max() < len(table):
         return table[rows]
-    return np.stack([table[r] if r < len(table) else _kinds_of(snapshot, r) for r in rows.tolist()])
+    return np.concatenate([kinds_of_member(snapshot, row) for row in rows.tolist()])
 
 
 def _kinds_of(snapshot: Snapshot, row: int) -> I8:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numba import njit
 
 from recsvc.matching.reason_facts import Mask, tell
 from recsvc.matching.reason_record import DISTANCE, F64, LIKELY, SCORE, Told
 from recsvc.matching.score import Scored
-from recsvc.model.arrays import F32, I8, I64, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, I8, I64, Columns, LeadColumns, MemberColumns
 from recsvc.model.pair_world import PairWorld
+from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.terms import INDEX
 
@@ -31,19 +34,12 @@ def told_leads(
     `page` are positions in `rows` (global rows) and in what they scored; `kinds` (int8[1, 4]) those
     of the member's places.
     """
-    leads, worlds, told = snapshot.leads, snapshot.pair_worlds, Told.empty(len(page))
-    base, record = worlds.of(members, leads.base), told.record
-    if not leads.tail_count:
-        tell_leads(base, member, rows, 0, *scored, page, kinds, silent, record)
-        return told
-    tail = worlds.of(members, leads.tail)
-    late = rows[page] >= leads.base_count
-    for at, world, start in ((~late, base, 0), (late, tail, leads.base_count)):
-        if at.any():
-            part = Told.empty(int(at.sum())).record
-            tell_leads(world, member, rows, start, *scored, page[at], kinds, silent, part)
-            record[at] = part
-    return told
+    worlds = snapshot.pair_worlds
+
+    def world(leads: LeadColumns) -> PairWorld:
+        return worlds.of(members, leads)
+
+    return _told(tell_leads, snapshot.leads, world, member, rows, scored, page, kinds, silent)
 
 
 def told_members(
@@ -57,18 +53,38 @@ def told_members(
     silent: Mask,
 ) -> Told:
     """The same of a lead (local row) with listed members; `kinds` int8[len(page), 4]."""
-    members, worlds, told = snapshot.members, snapshot.pair_worlds, Told.empty(len(page))
-    base, record = worlds.of(members.base, leads), told.record
-    if not members.tail_count:
-        tell_members(base, lead, rows, 0, *scored, page, kinds, silent, record)
+    worlds = snapshot.pair_worlds
+
+    def world(members: MemberColumns) -> PairWorld:
+        return worlds.of(members, leads)
+
+    return _told(tell_members, snapshot.members, world, lead, rows, scored, page, kinds, silent)
+
+
+def _told(
+    tell_listed: Callable[..., None],
+    table: Table[Columns],
+    world: Callable[[Columns], PairWorld],
+    one: int,
+    rows: I64,
+    scored: Scored,
+    page: I64,
+    kinds: I8,
+    silent: Mask,
+) -> Told:
+    """One row (local) of a side with a page of the other side's table, segment by segment."""
+    told = Told.empty(len(page))
+    if not table.tail_count:
+        tell_listed(world(table.base), one, rows, 0, *scored, page, kinds, silent, told.record)
         return told
-    tail = worlds.of(members.tail, leads)
-    late = rows[page] >= members.base_count
-    for at, world, start in ((~late, base, 0), (late, tail, members.base_count)):
+    start = table.base_count
+    late = rows[page] >= start
+    for at, columns, first in ((~late, table.base, 0), (late, table.tail, start)):
         if at.any():
             part = Told.empty(int(at.sum())).record
-            tell_members(world, lead, rows, start, *scored, page[at], kinds[at], silent, part)
-            record[at] = part
+            own = kinds if len(kinds) == 1 else kinds[at]
+            tell_listed(world(columns), one, rows, first, *scored, page[at], own, silent, part)
+            told.record[at] = part
     return told
 
 

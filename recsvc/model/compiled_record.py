@@ -1,7 +1,7 @@
 """Records that only compiled code looks inside: many arrays, handed over as one.
 
-A compiled function takes 0.2 µs to unpack each array it is given: a record is unpacked once, when
-it is made.
+A compiled function takes 0.2 µs to unpack each array it is given, and a scan or a ranking reads
+eighty or ninety: a record is unpacked once, when it is made, and costs 1 µs a call.
 """
 
 from __future__ import annotations

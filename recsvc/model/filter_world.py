@@ -1,4 +1,4 @@
-"""What the filter of a member's list reads, as compiled records: see `recsvc.model.scan_world`."""
+"""What the filter of a member's list reads, as compiled records."""
 
 from __future__ import annotations
 
@@ -35,7 +35,6 @@ class OpenRecord(Record):
 
     open_in: I32  # [n] by row: its organization (-1 none), or NOT_OPEN
     open_count: I64  # [organizations + 1]
-    removed: I64  # [verdicts]
 
 
 define(FilterWorld, _FilterWorldType)
@@ -43,9 +42,9 @@ define(OpenRecord, _OpenRecordType)
 
 
 @njit(cache=True)
-def make_open_record(open_in: I32, open_count: I64, removed: I64) -> OpenRecord:
+def make_open_record(open_in: I32, open_count: I64) -> OpenRecord:
     """The arrays stay where they are."""
-    return OpenRecord(open_in, open_count, removed)  # type: ignore[no-untyped-call]
+    return OpenRecord(open_in, open_count)  # type: ignore[no-untyped-call]
 
 
 @njit(cache=True)

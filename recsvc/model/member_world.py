@@ -1,4 +1,4 @@
-"""What the scan over members reads whatever the lead, as one compiled record: see `scan_world`."""
+"""What the scan over members reads whatever the lead, as one compiled record."""
 
 from __future__ import annotations
 

@@ -156,7 +156,7 @@ class OpenLeads:
         opened = np.empty(0, np.int64)
         if self._open_then is not None:
             opened = np.flatnonzero((open_in != NOT_OPEN) & (self._open_then == 0))
-        record = make_open_record(open_in, open_count, removed)
+        record = make_open_record(open_in, open_count)
         seen = verdict, worth, block_worth, open_count, removed, opened.astype(np.int32), open_in
         return LeadsAt(from_us, until_us, now_us, month, lasting, *seen, record)
 

@@ -54,13 +54,12 @@ def rehearse(snapshot: Snapshot) -> None:
 
 def _one_of(table: Table[Any], lists: ShortLists | None) -> str | None:
     """A living id; of the first, one with a short list if there is any."""
-    ids = list(islice(table.identifiers(), _LOOKED_AT))
-    if lists is not None:
-        listed = (
-            i for i in ids if table.row(i) < len(lists.row) and lists.row[table.row(i), -1] >= 0
-        )
-        ids = [*islice(listed, 1), *ids]
-    return ids[0] if ids else None
+    first = None
+    for identifier in islice(table.identifiers(), _LOOKED_AT):
+        first, row = first or identifier, table.row(identifier)
+        if lists is not None and row < len(lists.row) and lists.row[row, -1] >= 0:
+            return identifier
+    return first
 
 
 def _ask(snapshot: Snapshot, members: list[str], leads: list[str]) -> None:
