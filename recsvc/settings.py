@@ -73,7 +73,7 @@ class Tracing(BaseModel):
 
     model_config = _SECTION
 
-    enabled: bool = Field(default=False, description="Put the OpenTelemetry interceptor in front")
+    enabled: bool = Field(default=False, description="Put OpenTelemetry's spans around calls")
     console: bool = Field(default=False, description="Print spans to stderr: to try it out")
 
 

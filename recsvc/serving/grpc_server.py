@@ -1,4 +1,4 @@
-"""The gRPC server of a worker: services, interceptors, TLS, health, reflection."""
+"""The gRPC server of a worker: services, TLS, health, reflection."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from recsvc.errors import ConfigError
 from recsvc.serving.call_log import CallLog
-from recsvc.serving.interceptors import Authenticator, ServiceInterceptor
+from recsvc.serving.interceptors import Authenticator, Guard
 from recsvc.serving.metrics import Metrics
 from recsvc.serving.servicers.catalog import CatalogServicer
 from recsvc.serving.servicers.claim import ClaimServicer
@@ -21,7 +21,7 @@ from recsvc.serving.servicers.participation import ParticipationServicer
 from recsvc.serving.servicers.push import PushServicer
 from recsvc.serving.servicers.recommendation import RecommendationServicer
 from recsvc.serving.servicers.shared import Service
-from recsvc.serving.tracing import tracing_interceptor
+from recsvc.serving.tracing import Handler, Handlers, traced
 from recsvc.settings import Settings, Tls
 from recsvc.v1 import (
     catalog_pb2,
@@ -60,9 +60,9 @@ def build_guard(
     metrics: Metrics,
     log: FilteringBoundLogger,
     call_log: CallLog | None = None,
-) -> ServiceInterceptor:
+) -> Guard:
     """What stands around every call as it is configured."""
-    return ServiceInterceptor(
+    return Guard(
         Authenticator(settings.tokens, settings.tenants),
         metrics,
         log,
@@ -72,18 +72,16 @@ def build_guard(
     )
 
 
-def build_server(
+async def build_server(
     settings: Settings,
     service: Service,
     health_servicer: health_pb2_grpc.HealthServicer,
-    guard: ServiceInterceptor,
+    guard: Guard,
 ) -> grpc.aio.Server:
     """The server of all services; it listens nowhere yet."""
-    # The guard first: it writes to streams itself, where tracing iterates over what they answer.
     guard.follow(service.together)
-    interceptors: list[Any] = [guard, *tracing_interceptor(settings.tracing)]
+    guard.protect(await traced(_handlers(service), settings.tracing))
     server = grpc.aio.server(
-        interceptors=interceptors,
         options=(
             ("grpc.so_reuseport", 1),
             ("grpc.max_receive_message_length", settings.max_receive_bytes),
@@ -100,7 +98,7 @@ def build_server(
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         ),
     )
-    _add_services(server, service)
+    server.add_generic_rpc_handlers((guard,))
     health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
     if settings.reflection:
         names = (RANKING, *ALWAYS, health.SERVICE_NAME, reflection.SERVICE_NAME)
@@ -108,17 +106,35 @@ def build_server(
     return server
 
 
-def _add_services(server: grpc.aio.Server, service: Service) -> None:
-    catalog_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(service), server)
+class _Registry:
+    """Takes the handlers that generated code has for a server."""
+
+    def __init__(self) -> None:
+        self.handlers: dict[str, Handler] = {}
+
+    def add_generic_rpc_handlers(self, _: object) -> None:
+        """They come by name, too."""
+
+    def add_registered_method_handlers(self, service: str, handlers: Handlers) -> None:
+        """`handlers` by the names of their methods."""
+        self.handlers |= {f"/{service}/{name}": handler for name, handler in handlers.items()}
+
+
+def _handlers(service: Service) -> Handlers:
+    """The handlers of all services, by the paths of their methods."""
+    registry: Any = _Registry()
+    catalog_pb2_grpc.add_CatalogServiceServicer_to_server(CatalogServicer(service), registry)
     recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server(
-        RecommendationServicer(service), server
+        RecommendationServicer(service), registry
     )
     participation_pb2_grpc.add_ParticipationServiceServicer_to_server(
-        ParticipationServicer(service), server
+        ParticipationServicer(service), registry
     )
-    claim_pb2_grpc.add_ClaimServiceServicer_to_server(ClaimServicer(service), server)
-    push_pb2_grpc.add_PushServiceServicer_to_server(PushServicer(service), server)
-    model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(service), server)
+    claim_pb2_grpc.add_ClaimServiceServicer_to_server(ClaimServicer(service), registry)
+    push_pb2_grpc.add_PushServiceServicer_to_server(PushServicer(service), registry)
+    model_pb2_grpc.add_ModelServiceServicer_to_server(ModelServicer(service), registry)
+    handlers: Handlers = registry.handlers
+    return handlers
 
 
 def listen(server: grpc.aio.Server, address: str, tls: Tls) -> int:

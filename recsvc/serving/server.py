@@ -133,7 +133,7 @@ class Server:
         await asyncio.gather(*(worker.start() for worker in self.workers.values()))
         for name in ALWAYS:
             await self._health.set(name, _SERVING)
-        self._grpc = build_server(self._settings, self._service, self._health, self._guard)
+        self._grpc = await build_server(self._settings, self._service, self._health, self._guard)
         port = listen(self._grpc, address, self._settings.tls)
         await self._grpc.start()
         await self._set_health()

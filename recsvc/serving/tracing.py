@@ -7,15 +7,29 @@ The SDK is set up by its own OTEL_* environment variables (or by `opentelemetry-
 from __future__ import annotations
 
 import sys
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import grpc
 
 from recsvc.settings import Tracing
 
+Handler: TypeAlias = "grpc.RpcMethodHandler[Any, Any]"  # generic in the stubs only
+Handlers: TypeAlias = Mapping[str, Handler]
+"""By the paths of their methods: `/recsvc.v1.Service/Method`."""
 
-def tracing_interceptor(tracing: Tracing) -> list[Any]:
-    """The interceptor for a grpc.aio server, or nothing."""
+
+class _Details(NamedTuple):
+    """Whose handler is asked for, as grpc.HandlerCallDetails says it."""
+
+    method: str
+    invocation_metadata: tuple[tuple[str, str], ...]
+
+
+async def traced(handlers: Handlers, tracing: Tracing) -> Handlers:
+    """The handlers with spans around them, or as they are."""
     if not tracing.enabled:
-        return []
+        return handlers
     # Imported on demand: it costs 200 ms that few need.
     from opentelemetry.instrumentation.grpc import aio_server_interceptor
     from opentelemetry.sdk.trace import TracerProvider
@@ -26,4 +40,12 @@ def tracing_interceptor(tracing: Tracing) -> list[Any]:
         provider = TracerProvider()
         provider.add_span_processor(SimpleSpanProcessor(ConsoleSpanExporter(out=sys.stderr)))
     interceptor: Any = aio_server_interceptor(tracer_provider=provider)  # type: ignore[no-untyped-call]
-    return [interceptor]
+
+    async def of(path: str, handler: Handler) -> Handler:
+        async def found(_: object) -> Handler:
+            return handler
+
+        spanned: Handler = await interceptor.intercept_service(found, _Details(path, ()))
+        return spanned
+
+    return {path: await of(path, handler) for path, handler in handlers.items()}

@@ -8,7 +8,6 @@ a second.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import grpc
@@ -57,14 +56,9 @@ def _refusing() -> grpc.RpcMethodHandler[Any, Any]:
     """
     refusal = to_grpc(OverloadedError("the worker has more calls than it can answer: try again"))
 
-    async def behave(
-        _: Any, context: grpc.aio.ServicerContext[Any, Any]
-    ) -> AsyncGenerator[bytes, None]:
+    async def behave(_: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
         context.set_code(refusal.code)
         context.set_details(refusal.details)
         context.set_trailing_metadata(refusal.trailing_metadata)
-        nothing: tuple[bytes, ...] = ()
-        for reply in nothing:  # an interceptor before ours iterates over what a stream answers
-            yield reply
 
     return grpc.stream_stream_rpc_method_handler(behave)
