@@ -12,21 +12,22 @@ pytestmark = pytest.mark.asyncio
 
 
 class Clock:
-    """Time that passes when calls are answered, and time in which taking calls in is work."""
+    """Time that passes when calls are answered, and work that taking calls in is."""
 
     def __init__(self) -> None:
         self.seconds = 100.0
-        self.busy_seconds = 0.0
+        self.taken_in = 0.0
 
     def __call__(self) -> float:
+        self.seconds += 0.000_002  # and a turn of the event loop is
         return self.seconds
 
-    def busy(self) -> float:
-        return self.busy_seconds
+    def worked(self) -> float:
+        return self.taken_in
 
 
 def gate_of(most_seconds: float, clock: Clock) -> Gate:
-    return Gate(most_seconds, clock, clock.busy)
+    return Gate(most_seconds, clock, clock.worked)
 
 
 async def burst(gate: Gate, clock: Clock, count: int, seconds_each: float) -> list[str]:
@@ -34,7 +35,7 @@ async def burst(gate: Gate, clock: Clock, count: int, seconds_each: float) -> li
     ended: list[str] = []
 
     async def call(number: int) -> None:
-        clock.busy_seconds += 1.0
+        clock.taken_in += 1.0
         if gate.refuses(full=False):
             ended.append("r")
             return
@@ -101,7 +102,7 @@ async def test_what_came_is_taken_in_before_the_next_is_served() -> None:
     seen: list[str] = []
 
     async def call(number: int) -> None:
-        clock.busy_seconds += 1.0
+        clock.taken_in += 1.0
         seen.append("in")
         await gate.turn(at_hand=99)
         seen.append("served")
@@ -126,7 +127,7 @@ async def test_a_look_ends_when_nothing_is_left_to_take_in_though_somebody_alway
     async def keep_coming() -> None:
         while not ended.is_set():
             clock.seconds += 0.000_01
-            clock.busy_seconds += 0.000_002_5
+            clock.taken_in += 0.000_002_5
             gate.refuses(full=False)
             await asyncio.sleep(0)
 
@@ -138,46 +139,48 @@ async def test_a_look_ends_when_nothing_is_left_to_take_in_though_somebody_alway
     assert clock.seconds - begin < 0.14
 
 
-async def room_in_a_storm(busy_share: float) -> tuple[float, int]:
-    """Seconds that a look took in which the thread was so busy, and how many may wait after it."""
+async def room_in_a_storm(empty_turns: int) -> tuple[float, int]:
+    """Seconds that a look took during which the event loop had nothing to do in so many turns for
+    each that took a tenth of a millisecond, and how many may wait after it.
+    """
     clock = Clock()
     gate, ended = gate_of(10.0, clock), asyncio.Event()
-    await burst(gate, clock, 20, 0.000_5)  # learns how long a call takes
+    await burst(gate, clock, 20, 0.000_25)  # learns how long a call takes
     assert gate.refuses(full=True)
     clock.seconds += 0.1  # the last look was a while ago
 
-    async def keep_coming() -> None:
+    async def turns() -> None:
         while not ended.is_set():
-            clock.seconds += 0.000_01
-            clock.busy_seconds += 0.000_01 * busy_share
-            await asyncio.sleep(0)
+            for turn in range(1 + empty_turns):
+                clock.seconds += 0.0 if turn else 0.000_1
+                await asyncio.sleep(0)
 
-    coming = asyncio.create_task(keep_coming())
+    turning = asyncio.create_task(turns())
     begin = clock.seconds
     await gate.turn(at_hand=99)
     ended.set()
-    await coming
+    await turning
     look_seconds = clock.seconds - begin
     gate.at_work = range(16)  # nobody is served while we count
     waiting = []
     while not gate.refuses(full=False):
         waiting.append(asyncio.create_task(gate.turn(at_hand=99)))
         await asyncio.sleep(0)
-    for turn in waiting:
-        turn.cancel()
+    for one in waiting:
+        one.cancel()
     await asyncio.gather(*waiting, return_exceptions=True)
     return look_seconds, len(waiting)
 
 
 async def test_in_a_storm_the_time_goes_into_refusing_until_nothing_is_left_to_refuse() -> None:
-    """A thread that still has a fifth of its time for nothing has refused all that came; one that
-    has not answers half as many before it looks again.
+    """A loop that has nothing to do for two fifths of its time has refused all that came; one that
+    has for a fifth answers a quarter as many before it looks again.
     """
-    kept_up_seconds, room = await room_in_a_storm(busy_share=0.8)
-    behind_seconds, less_room = await room_in_a_storm(busy_share=0.95)
-    assert 0.0 < kept_up_seconds < 0.3
-    assert 0.4 <= behind_seconds < 0.5
-    assert less_room == pytest.approx(room / 2, rel=0.1)
+    kept_up_seconds, room = await room_in_a_storm(empty_turns=33)
+    behind_seconds, less_room = await room_in_a_storm(empty_turns=12)
+    assert 0.0 < kept_up_seconds < 0.05
+    assert 0.4 <= behind_seconds < 0.45
+    assert less_room == pytest.approx(room / 4, rel=0.1)
 
 
 async def test_a_few_may_wait_however_long_calls_take() -> None:

@@ -9,6 +9,7 @@ import signal
 from typing import Any
 
 import grpc
+import uvloop
 
 from recsvc.serving.collector import leave_to_reference_counts
 from recsvc.settings import Settings
@@ -45,7 +46,7 @@ class Lists(recommendation_pb2_grpc.RecommendationServiceServicer):
 
 def serve(servicer: recommendation_pb2_grpc.RecommendationServiceServicer) -> None:
     """Serves on a free port of 127.0.0.1, says which, and ends on SIGTERM."""
-    asyncio.run(_serve(servicer))
+    uvloop.run(_serve(servicer))
 
 
 async def _serve(servicer: Any) -> None:

@@ -34,30 +34,30 @@ class Outcome:
     text: str = ""
 
 
-_FATES: dict[object, tuple[Fate, str]] = {}
-"""By all that a failure says. To read it anew made a storm's caller its bottleneck: it has to keep
-up with three times what the service can answer, on the same processors.
-"""
-
-
 async def outcome_of(call: Callable[[], Awaitable[object]], start: float) -> Outcome:
     """Makes one call."""
     begin, fate, text = time.perf_counter(), Fate.GOOD, ""
     try:
         await call()
     except grpc.RpcError as failure:
-        said = failure.code(), failure.details(), tuple(failure.trailing_metadata() or ())
-        if said not in _FATES:
-            _FATES[said] = _fate_of(failure)
-        fate, text = _FATES[said]
+        fate, text = fate_of(failure)
     return Outcome(begin - start, time.perf_counter() - begin, fate, text)
 
 
-def _fate_of(failure: grpc.RpcError) -> tuple[Fate, str]:
+def fate_of(failure: grpc.RpcError) -> tuple[Fate, str]:
+    """What a call that failed comes to, and what is said of it."""
     fault = fault_of(failure, "service")
     shed = isinstance(fault.error, OverloadedError) and fault.retry_after_seconds is not None
     late = failure.code() is grpc.StatusCode.DEADLINE_EXCEEDED
     return Fate.SHED if shed else Fate.LATE if late else Fate.WRONG, str(fault.error)
+
+
+def arrivals(per_second: float, seconds: float, seed: int) -> list[float]:
+    """When the calls of a Poisson process begin, in seconds from its start, in order."""
+    rng = np.random.default_rng(seed)
+    count = int(rng.poisson(per_second * seconds))
+    times: list[float] = np.sort(rng.uniform(0.0, seconds, count)).tolist()
+    return times
 
 
 async def open_loop(
@@ -65,15 +65,10 @@ async def open_loop(
     per_second: float,
     seconds: float,
     seed: int,
-    all_sent: asyncio.Event | None = None,
 ) -> list[Outcome]:
     """Poisson arrivals; returns when every call has ended. Late arrivals are not left out: they
-    begin at once, so that a slow generator does not hide a slow service. `all_sent` is set when the
-    last has begun.
+    begin at once, so that a slow generator does not hide a slow service.
     """
-    rng = np.random.default_rng(seed)
-    count = int(rng.poisson(per_second * seconds))
-    arrivals = np.sort(rng.uniform(0.0, seconds, count))
     start = time.perf_counter()
     running: set[asyncio.Task[Outcome]] = set()
     ended: list[Outcome] = []
@@ -82,7 +77,7 @@ async def open_loop(
         running.discard(task)
         ended.append(task.result())
 
-    for arrival in arrivals.tolist():
+    for arrival in arrivals(per_second, seconds, seed):
         ahead = arrival - (time.perf_counter() - start)
         if ahead > 0:
             await asyncio.sleep(ahead)
@@ -91,8 +86,6 @@ async def open_loop(
         task = asyncio.create_task(outcome_of(call, start))
         running.add(task)
         task.add_done_callback(keep)
-    if all_sent is not None:
-        all_sent.set()
     while running:
         await asyncio.wait(running)
         await asyncio.sleep(0)

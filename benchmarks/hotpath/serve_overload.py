@@ -31,8 +31,12 @@ from recsvc.model.registry import ModelRegistry
 
 _PEAK_CALLERS = 16
 _PEAK_SECONDS = 3.0
+_CALM_SECONDS = 4.0
 _OVERLOAD = (3.0, 6.0, 12.0)
 """Times the peak; the next where nothing had to be shed, because the peak was not one."""
+
+_MILD = 1.5
+"""Times the peak: what is above the peak should be refused, and not much more."""
 
 _WINDOW_SECONDS = 1.0
 _PROBE_SECONDS = 0.005
@@ -49,16 +53,22 @@ async def measure_overload(models: Path, folder: Path, seconds: float, step: Ste
     async with service(folder / "service", models) as (_, address):
         asker = Asker(address, members, [], Timeouts().read_seconds)
         peak = await closed_loop(asker.recommend, _PEAK_CALLERS, _PEAK_SECONDS)
-        calm = await closed_loop(asker.recommend, 1, 2.0)
-        for times in _OVERLOAD:
+        calm_p99_seconds = await _calm_p99_seconds(asker)
+
+        async def beside(times: float) -> Beside:
             rate = times * peak.per_second
             step(f"{seconds:.0f} s at {rate:,.0f} calls/s")
             async with _storming(address, rate, seconds, file) as storming:
-                beside = await _beside(asker, storming, _SLOWER * _p99_seconds(calm))
-            if beside.storm.count(Fate.SHED):
+                return await _beside(asker, storming, _SLOWER * calm_p99_seconds)
+
+        mild = await beside(_MILD)
+        for times in _OVERLOAD:
+            full = await beside(times)
+            if full.storm.count(Fate.SHED):
                 break
         await asker.close()
-    return beside.figures(times, peak, _p99_seconds(calm))
+    figures = full.figures(times, peak, calm_p99_seconds)
+    return [*figures, _mild_goodput(mild.storm, peak)]
 
 
 class Beside:
@@ -96,6 +106,15 @@ class Beside:
         ]
 
 
+def _mild_goodput(storm: Storm, peak: Round) -> Figure:
+    good = storm.count(Fate.GOOD) / storm.seconds
+    note = (
+        f"{_MILD} x the peak: p99 of good calls {storm.good_p99_ms:.0f} ms, "
+        f"{storm.count(Fate.SHED):,} of {storm.calls:,} shed"
+    )
+    return Figure("overload_mild_goodput", good / peak.per_second, "of the peak", note=note)
+
+
 def recovery_seconds(outcomes: Sequence[Outcome], end: float, fast_seconds: float) -> float:
     """Seconds after `end` from which on a second's calls have a p99 of at most `fast_seconds`, a
     call that was not answered counting as endless; infinite when there is no such second.
@@ -113,8 +132,20 @@ def recovery_seconds(outcomes: Sequence[Outcome], end: float, fast_seconds: floa
     return float("inf")
 
 
-def _p99_seconds(measured: Round) -> float:
-    return measured.percentile_ms(99) / 1_000
+async def _calm_p99_seconds(asker: Asker) -> float:
+    """Of calls made as beside the storm."""
+    begin = time.monotonic()
+    took = []
+    while time.monotonic() - begin < _CALM_SECONDS:
+        took.append((await _probe(asker)).seconds)
+    return float(np.percentile(took, 99))
+
+
+async def _probe(asker: Asker) -> Outcome:
+    """One call, and a pause; a caller that never paused would find the service's caches warm."""
+    outcome = await outcome_of(asker.recommend, 0.0)
+    await asyncio.sleep(_PROBE_SECONDS)
+    return outcome
 
 
 @asynccontextmanager
@@ -159,5 +190,4 @@ async def _beside(
             recovered = recovery_seconds(outcomes, storm.sent_at, fast_seconds)
             if np.isfinite(recovered) or now > storm.sent_at + _GIVE_UP_SECONDS:
                 return Beside(storm, outcomes, fast_seconds)
-        outcomes.append(await outcome_of(asker.recommend, 0.0))
-        await asyncio.sleep(_PROBE_SECONDS)
+        outcomes.append(await _probe(asker))

@@ -8,22 +8,27 @@ then says what became of its calls.
 
 from __future__ import annotations
 
-import asyncio
 import sys
 import time
 from collections import Counter
 from pathlib import Path
 
+import grpc
 import msgspec
 import numpy as np
 
-from benchmarks.hotpath.asking import Asker
-from benchmarks.hotpath.open_loop import Fate, Outcome, open_loop
+from benchmarks.hotpath.asking import COUNT, member_name
+from benchmarks.hotpath.http2_caller import Ended, Headers, Http2Caller
+from benchmarks.hotpath.open_loop import Fate, arrivals, fate_of
 from benchmarks.hotpath.worlds import SEED
 from recsvc.client.options import Timeouts
-from recsvc.serving.collector import leave_to_reference_counts
+from recsvc.v1 import recommendation_pb2 as pb
 
 READY = "ready"
+_METHOD = "/recsvc.v1.RecommendationService/RecommendLeads"
+_TURN_SECONDS = 0.001
+"""Calls are sent and answers taken so often, together: a turn for each took half a processor."""
+_CODES = {str(code.value[0]): code for code in grpc.StatusCode}
 
 
 class Storm(msgspec.Struct, frozen=True):
@@ -45,36 +50,77 @@ class Storm(msgspec.Struct, frozen=True):
         return self.fates.get(fate.value, 0)
 
 
-async def storm(address: str, per_second: float, seconds: float, members: list[str]) -> Storm:
+class _Tally:
+    """What became of calls."""
+
+    def __init__(self) -> None:
+        self.fates: Counter[str] = Counter()
+        self.good_ms: list[float] = []
+        self.texts: set[str] = set()
+        self._known: dict[int, tuple[Headers | None, Fate, str]] = {}
+        """By the identity of what a reply says, which the caller gives again; it is kept here."""
+
+    def add(self, ended: Ended) -> None:
+        """One call."""
+        known = self._known.get(id(ended.trailers))
+        if known is None or known[0] is not ended.trailers:
+            known = self._known[id(ended.trailers)] = ended.trailers, *_fate(ended.trailers)
+        _, fate, text = known
+        self.fates[fate.value] += 1
+        if fate is Fate.GOOD:
+            self.good_ms.append(1_000 * ended.seconds)
+        elif fate is not Fate.SHED:
+            self.texts.add(text)
+
+
+def _fate(trailers: Headers | None) -> tuple[Fate, str]:
+    if trailers is None:
+        return Fate.LATE, "no answer in time"
+    code = _CODES.get(str(trailers.get("grpc-status")), grpc.StatusCode.UNKNOWN)
+    if code is grpc.StatusCode.OK:
+        return Fate.GOOD, ""
+    metadata = grpc.aio.Metadata(*trailers.items())
+    details = str(trailers.get("grpc-message", ""))
+    return fate_of(grpc.aio.AioRpcError(code, grpc.aio.Metadata(), metadata, details, ""))
+
+
+def storm(address: str, per_second: float, seconds: float, members: list[str]) -> Storm:
     """Asks with the deadline of the shipped client, on one connection, as a backend does."""
-    asker = Asker(address, members, [], Timeouts().read_seconds)
-    await asker.recommend()
-    # Ten thousand calls at hand are a heap that a collector looks through again and again.
-    leave_to_reference_counts()
+    requests = [
+        pb.RecommendLeadsRequest(member=member_name(m), page_size=COUNT).SerializeToString()
+        for m in members
+    ]
+    caller = Http2Caller(address, _METHOD, Timeouts().read_seconds)
+    tally, due = _Tally(), arrivals(per_second, seconds, SEED)
+    caller.ask(requests[0])
+    while caller.at_hand:
+        caller.turn(_TURN_SECONDS)
     print(READY, flush=True)
-    await asyncio.to_thread(sys.stdin.readline)
-    begin, sent = time.monotonic(), asyncio.Event()
-    storming = asyncio.create_task(open_loop(asker.recommend, per_second, seconds, SEED, sent))
-    await sent.wait()
-    sent_at = time.monotonic()
-    outcomes = await storming
+    sys.stdin.readline()
+    begin = sent_at = time.monotonic()
+    sent = 0
+    while sent < len(due) or caller.at_hand:
+        passed = time.monotonic() - begin
+        while sent < len(due) and due[sent] <= passed:
+            caller.ask(requests[sent % len(requests)])
+            sent += 1
+            sent_at = time.monotonic()
+        for ended in caller.turn(0.0):
+            tally.add(ended)
+        time.sleep(_TURN_SECONDS)
     ended_seconds = time.monotonic() - sent_at
-    await asker.close()
-    return _told(outcomes, sent_at - begin, sent_at, ended_seconds)
-
-
-def _told(outcomes: list[Outcome], seconds: float, sent_at: float, ended_seconds: float) -> Storm:
-    good = [1_000 * o.seconds for o in outcomes if o.fate is Fate.GOOD] or [float("nan")]
-    half, most = (float(np.percentile(good, percent)) for percent in (50, 99))
-    fates = Counter(o.fate.value for o in outcomes)
-    texts = sorted({o.text for o in outcomes if o.fate in (Fate.WRONG, Fate.LATE)})[:2]
-    return Storm(len(outcomes), seconds, sent_at, ended_seconds, dict(fates), half, most, texts)
+    caller.close()
+    half, most = (float(np.percentile(tally.good_ms or [np.nan], p)) for p in (50, 99))
+    texts = sorted(tally.texts)[:2]
+    return Storm(
+        len(due), sent_at - begin, sent_at, ended_seconds, dict(tally.fates), half, most, texts
+    )
 
 
 def _main() -> None:
     address, per_second, seconds, file = sys.argv[1:]
     members = Path(file).read_text("utf-8").split()
-    told = asyncio.run(storm(address, float(per_second), float(seconds), members))
+    told = storm(address, float(per_second), float(seconds), members)
     print(msgspec.json.encode(told).decode(), flush=True)
 
 

@@ -6,7 +6,6 @@ for models on SIGHUP.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import signal
 import sys
@@ -19,12 +18,13 @@ def main() -> int:
     # A start makes a million objects that stay: looking for garbage among them takes a tenth of it.
     gc.disable()
     import msgspec
+    import uvloop
 
     from recsvc.serving.orders import Order
     from recsvc.serving.worker_life import run
 
     order = msgspec.json.decode(sys.stdin.buffer.readline(), type=Order)
-    return asyncio.run(run(order))
+    return uvloop.run(run(order))
 
 
 if __name__ == "__main__":

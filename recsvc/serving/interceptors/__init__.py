@@ -1,7 +1,6 @@
 """What happens around every call: who calls, may they, is there room, what went wrong.
 
 access  tokens -> tenant and role; the roles of each method, from the contract
-busy    how long a thread had something to do
 calls   the call at hand, as servicers see it
 gate    the queue in front of the handlers: who has to wait, who is refused
 guard   what stands around every method: admission, errors, metrics, the log line

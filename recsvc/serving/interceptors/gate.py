@@ -17,37 +17,37 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable, Sized
-from typing import NamedTuple
 
-from recsvc.serving.interceptors.busy import busy_seconds
+_SLICE_SECONDS = 0.05
+"""Calls are answered for so long between two looks at what else came."""
+
+_SLICE_SECONDS_BEHIND = 0.0125
+"""After a look of a storm that ended before nothing was left: the time has to go into refusing."""
+
+_LOOK_SECONDS = 0.15
+_LOOK_SECONDS_IN_STORM = 0.4
+"""A look ends after so long, however many still come: those at hand are answered, too. In a storm
+what is taken in too late waits where nobody can refuse it, so that most of the time goes into that.
+"""
 
 _TURN_SECONDS = 0.001
 """A turn of a look; the least that epoll waits."""
 
+_WORKED_SHARE = 0.5
+"""A thread that worked less in a turn had nothing left to take in. (Whether nobody came would be
+the wrong question: near the peak somebody comes in every turn, and looks would last to their end.)
+"""
 
-class _Look(NamedTuple):
-    """How long calls are taken in before some are answered."""
+_EMPTY_SECONDS = 0.000_01
+"""The event loop had nothing to do in a turn that took less. (It takes 2 us, to refuse a call 80.)
+"""
 
-    turns: int
-    idle_share: float
-    """A look ends when the thread had nothing to do for such a share of its last `turns`: then
-    nothing was left. (Whether nobody came would be the wrong question: near the peak somebody comes
-    in every turn, and looks would last to their end.)"""
-    most_seconds: float
-    """It ends after so long, however many still come: those at hand are answered, too."""
-
-
-_CALM = _Look(1, 0.5, 0.15)
-_STORM = _Look(20, 0.15, 0.4)
-"""What is taken in too late waits where nobody can refuse it, so that most of a storm's time goes
-into that. A thread that only refuses, and cannot keep up, still waits for gRPC's own threads: it
-had nothing to do for 2 to 5 % of the time, at three times the peak, for 22 % at twice."""
-
-_SLICE_SECONDS = 0.05
-"""Calls are answered for so long between two looks."""
-
-_SLICE_SECONDS_BEHIND = 0.025
-"""After a look of a storm that ended before nothing was left: the time has to go into refusing."""
+_BLOCK_SECONDS = 0.02
+_EMPTY_SHARE = 0.32
+"""A look of a storm ends when the turns of a block had nothing to do for such a share of it. While
+calls are left it is .16 to .24 of it: gRPC's thread hands them over one by one. At twice the peak,
+with nothing left, it is .42.
+"""
 
 _FEW = 16
 """So many may always wait: a mean of a few long calls would say little."""
@@ -66,15 +66,15 @@ class Gate:
         self,
         most_seconds: float,
         clock: Callable[[], float] = time.perf_counter,
-        busy: Callable[[], float] = busy_seconds,
+        worked: Callable[[], float] = time.thread_time,
     ) -> None:
         """`most_seconds`: who would wait longer should be refused.
 
-        `clock`, `busy`: seconds that passed, and in which the calling thread had something to do.
+        `clock`, `worked`: seconds that passed, and seconds that the calling thread worked.
         """
         self._most_seconds = most_seconds
         self._clock = clock
-        self._busy = busy
+        self._worked = worked
         self.at_work: Sized = ()
         """Calls that had their turn and wait for their answer: while they are not few, nobody gets
         one, or the queue would be theirs and nobody would know how long it takes."""
@@ -121,26 +121,44 @@ class Gate:
         """Looks and serves in turn while anybody waits."""
         try:
             while self._waiting:
-                await self._look()
+                behind = False
+                if self._storms(self._clock()):
+                    behind = not await self._look_in_storm()
+                else:
+                    await self._look()
+                self._looked = self._clock()
+                self._slice_seconds = _SLICE_SECONDS_BEHIND if behind else _SLICE_SECONDS
                 await self._serve()
         finally:
             self._running = None
 
     async def _look(self) -> None:
         """Lets gRPC hand calls over until it has no more."""
-        begin, nothing_left = self._clock(), False
-        storms = self._storms(begin)
-        look = _STORM if storms else _CALM
-        self._looked = begin
-        seen = deque([(begin, self._busy())], look.turns + 1)
-        while not nothing_left and self._looked - begin < look.most_seconds:
+        begin = now = self._clock()
+        worked = self._worked()
+        while now - begin < _LOOK_SECONDS:
             await asyncio.sleep(_TURN_SECONDS)
-            self._looked = self._clock()
-            seen.append((self._looked, self._busy()))
-            passed, busy = seen[-1][0] - seen[0][0], seen[-1][1] - seen[0][1]
-            nothing_left = len(seen) > look.turns and passed - busy >= look.idle_share * passed
-        behind = storms and not nothing_left
-        self._slice_seconds = _SLICE_SECONDS_BEHIND if behind else _SLICE_SECONDS
+            passed, did = self._clock() - now, self._worked() - worked
+            if did <= _WORKED_SHARE * passed:
+                return
+            now, worked = now + passed, worked + did
+
+    async def _look_in_storm(self) -> bool:
+        """The same; whether gRPC has no more. It never waits for gRPC's thread: to be woken takes
+        longer than to refuse a call, and calls are handed over one by one.
+        """
+        begin = now = block = self._clock()
+        empty = 0.0
+        while now - begin < _LOOK_SECONDS_IN_STORM:
+            await asyncio.sleep(0)
+            before, now = now, self._clock()
+            if now - before < _EMPTY_SECONDS:
+                empty += now - before
+            if now - block >= _BLOCK_SECONDS:
+                if empty >= _EMPTY_SHARE * (now - block):
+                    return True
+                block, empty = now, 0.0
+        return False
 
     async def _serve(self) -> None:
         """One call a turn of the loop, so that what is no call is not kept waiting."""
