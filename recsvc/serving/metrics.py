@@ -7,8 +7,9 @@ serves them on one port. Without that variable the numbers stay in the process.
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -45,28 +46,28 @@ class BatchHistogram(Histogram):
 class _Observed:
     """Observations that are still to be added to a histogram."""
 
-    __slots__ = ("_bounds", "_counts", "_histogram", "_total", "waiting")
+    __slots__ = ("_bounds", "_histogram", "waiting")
 
     def __init__(self, histogram: BatchHistogram, bounds: Sequence[float]) -> None:
         self._histogram = histogram
         self._bounds = bounds
-        self._counts = [0] * (len(bounds) + 1)
-        self._total = 0.0
         self.waiting: list[float] = []
         """Values that nobody has looked at yet."""
 
-    def observe(self, value: float, count: int = 1) -> None:
-        self._counts[bisect_left(self._bounds, value)] += count
-        self._total += value * count
+    def observe(self, value: float, count: int) -> None:
+        """So many alike."""
+        counts = [0] * (len(self._bounds) + 1)
+        counts[bisect_left(self._bounds, value)] = count
+        self._histogram.add(counts, value * count)
 
     def flush(self) -> None:
-        for value in self.waiting:
-            self.observe(value)
+        """Sorted, they take a look at each bound, not at each of them."""
+        if not self.waiting:
+            return
+        values = sorted(self.waiting)
         self.waiting.clear()
-        if any(self._counts):
-            self._histogram.add(self._counts, self._total)
-            self._counts = [0] * len(self._counts)
-            self._total = 0.0
+        below = [0, *(bisect_right(values, bound) for bound in self._bounds), len(values)]
+        self._histogram.add([after - before for before, after in pairwise(below)], sum(values))
 
 
 class _Counted:
@@ -183,7 +184,10 @@ class Metrics:
                 observed = _Observed(self._seconds.labels(method), _CALL_SECONDS)
                 self._call_seconds[method] = observed
         counted.count += count
-        self._call_seconds[method].observe(seconds, count)
+        if count == 1:
+            self._call_seconds[method].waiting.append(seconds)
+        else:
+            self._call_seconds[method].observe(seconds, count)
 
     def in_flight(self, count: int) -> None:
         """Calls in the process now."""
