@@ -7,7 +7,7 @@ serves them on one port. Without that variable the numbers stay in the process.
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -53,12 +53,6 @@ class _Observed:
         self._bounds = bounds
         self.waiting: list[float] = []
         """Values that nobody has looked at yet."""
-
-    def observe(self, value: float, count: int) -> None:
-        """So many alike."""
-        counts = [0] * (len(self._bounds) + 1)
-        counts[bisect_left(self._bounds, value)] = count
-        self._histogram.add(counts, value * count)
 
     def flush(self) -> None:
         """Sorted, they take a look at each bound, not at each of them."""
@@ -184,10 +178,7 @@ class Metrics:
                 observed = _Observed(self._seconds.labels(method), _CALL_SECONDS)
                 self._call_seconds[method] = observed
         counted.count += count
-        if count == 1:
-            self._call_seconds[method].waiting.append(seconds)
-        else:
-            self._call_seconds[method].observe(seconds, count)
+        self._call_seconds[method].waiting.extend((seconds,) * count)
 
     def in_flight(self, count: int) -> None:
         """Calls in the process now."""
