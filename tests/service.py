@@ -18,7 +18,7 @@ from tiny_bundle import publish_tiny
 
 from recsvc.config import load_settings
 from recsvc.model.registry import ModelRegistry
-from recsvc.serving.call_log import CallLog, build_call_log
+from recsvc.serving.call_log import build_call_log
 from recsvc.serving.log import build_logger
 from recsvc.serving.metrics import Metrics
 from recsvc.serving.server import Server
@@ -49,7 +49,6 @@ class Service:
     metrics: Metrics
     valkey: EmbeddedValkey
     logs: io.StringIO
-    calls: CallLog
     channel: grpc.aio.Channel
     port: int
 
@@ -63,7 +62,7 @@ class Service:
 
     def log_lines(self, event: str) -> list[dict[str, Any]]:
         """What was logged under this name so far."""
-        self.calls.flush()
+        self.server.write_down()
         lines = [json.loads(line) for line in self.logs.getvalue().splitlines()]
         return [line for line in lines if line["event"] == event]
 
@@ -117,7 +116,7 @@ async def serving(
         stack.push_async_callback(server.stop, 1.0)
         port = await server.start("127.0.0.1:0")
         channel = await stack.enter_async_context(grpc.aio.insecure_channel(f"127.0.0.1:{port}"))
-        yield Service(server, store, registry, metrics, valkey, logs, calls, channel, port)
+        yield Service(server, store, registry, metrics, valkey, logs, channel, port)
 
 
 @dataclass

@@ -26,9 +26,9 @@ FIELDS = {"method": "/recsvc.v1.X/Y", "seconds": 0.25, "member": "委员1", "odd
 def test_a_line_is_the_loggers() -> None:
     ours, theirs = io.StringIO(), io.StringIO()
     calls = build_call_log(stream=ours, worker=3)
-    calls.write(FIELDS)
+    calls.write([])
     assert ours.getvalue() == ""
-    calls.flush()
+    calls.write([(datetime.now(UTC), FIELDS)])
     build_logger(stream=theirs, worker=3).info("call", **FIELDS)
     found, expected = json.loads(ours.getvalue()), json.loads(theirs.getvalue())
     times = [datetime.fromisoformat(line.pop("time")) for line in (found, expected)]
@@ -54,10 +54,9 @@ def test_lines_are_written_whole_in_pieces_that_a_pipe_keeps_together() -> None:
     target = Pieces()
     stream = io.TextIOWrapper(target)
     calls = JsonCalls(stream, {})
-    for number in range(200):
-        calls.write({"n": number, "text": "x" * (5_000 if number == 77 else number)})
-    calls.flush()
-    calls.flush()
+    sizes = [5_000 if number == 77 else number for number in range(200)]
+    now = datetime.now(UTC)
+    calls.write([(now, {"n": n, "text": "x" * size}) for n, size in enumerate(sizes)])
     pieces = target.written
     assert all(piece.endswith(b"\n") for piece in pieces)
     assert all(len(piece) <= 4_096 or piece.count(b"\n") == 1 for piece in pieces)
@@ -71,7 +70,7 @@ def test_the_level_and_the_style_are_the_loggers() -> None:
     assert isinstance(build_call_log("warning", stream=out), NoCalls)
     shown = build_call_log("info", "console", out)
     assert isinstance(shown, ShownCalls)
-    shown.write({"method": "/recsvc.v1.X/Y"})
+    shown.write([(datetime.now(UTC), {"method": "/recsvc.v1.X/Y"})])
     assert "/recsvc.v1.X/Y" in out.getvalue()
 
 
@@ -108,9 +107,8 @@ def test_what_calls_add_is_shown_when_it_is_flushed() -> None:
     for seconds in (0.0005, 0.003, 20.0):
         metrics.call("/m", "OK", "", seconds)
     metrics.call("/m", "NOT_FOUND", "UNKNOWN_MEMBER", 0.003)
-    metrics.stage("rank")(0.0001)
-    metrics.removed(Verdict.AUTHOR, 2)
-    metrics.removed(Verdict.AUTHOR, 3)
+    metrics.ran(("filter", "rank"), (7.0, 7.25, 7.2501), {Verdict.AUTHOR: 2})
+    metrics.ran(("rank",), (8.0, 8.5), {Verdict.AUTHOR: 3, Verdict.CONFLICT: 1})
     metrics.in_flight(4)
     for _ in range(2):  # flushing twice adds nothing twice
         text = metrics.text()
@@ -121,7 +119,10 @@ def test_what_calls_add_is_shown_when_it_is_flushed() -> None:
             'recsvc_call_seconds_bucket{le="0.005",method="/m"} 3.0',
             'recsvc_call_seconds_bucket{le="10.0",method="/m"} 3.0',
             'recsvc_call_seconds_bucket{le="+Inf",method="/m"} 4.0',
-            'recsvc_stage_seconds_bucket{le="0.0001",stage="rank"} 1.0',
+            'recsvc_stage_seconds_bucket{le="0.5",stage="filter"} 1.0',
+            'recsvc_stage_seconds_bucket{le="0.00025",stage="rank"} 1.0',
+            'recsvc_stage_seconds_bucket{le="0.5",stage="rank"} 2.0',
+            'recsvc_removed_total{filter="conflict"} 1.0',
             'recsvc_removed_total{filter="author"} 5.0',
             "recsvc_calls_in_flight 4.0",
         ):

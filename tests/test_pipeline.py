@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -232,15 +232,14 @@ class Listener:
     stages: list[str] = field(default_factory=list)
     removals: dict[Verdict, int] = field(default_factory=dict)
 
-    def stage(self, name: str) -> Callable[[float], None]:
-        def hear(seconds: float) -> None:
-            assert seconds >= 0.0
-            self.stages.append(name)
-
-        return hear
-
-    def removed(self, verdict: Verdict, count: int) -> None:
-        self.removals[verdict] = self.removals.get(verdict, 0) + count
+    def ran(
+        self, stages: Sequence[str], moments: Sequence[float], removed: Mapping[Verdict, int]
+    ) -> None:
+        assert len(moments) == len(stages) + 1
+        assert list(moments) == sorted(moments)
+        self.stages.extend(stages)
+        for verdict, count in removed.items():
+            self.removals[verdict] = self.removals.get(verdict, 0) + count
 
 
 def test_an_observer_hears_of_every_stage_and_of_what_was_removed(snapshot: Snapshot) -> None:

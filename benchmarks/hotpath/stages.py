@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -26,17 +27,17 @@ _GROWTH_ASKED = 200
 
 
 class Stages:
-    """Hears how long each stage took (StageObserver)."""
+    """Hears how long each stage took (a StageObserver)."""
 
     def __init__(self) -> None:
         self.seconds: dict[str, list[float]] = defaultdict(list)
 
-    def stage(self, name: str) -> Callable[[float], None]:
-        """Hears each run of a stage."""
-        return self.seconds[name].append
-
-    def removed(self, verdict: Verdict, count: int) -> None:
-        """Not of interest here."""
+    def ran(
+        self, stages: Sequence[str], moments: Sequence[float], removed: Mapping[Verdict, int]
+    ) -> None:
+        """Of one answer."""
+        for stage, (begin, end) in zip(stages, pairwise(moments), strict=True):
+            self.seconds[stage].append(end - begin)
 
 
 def measure_stages(bundle: Bundle, count: int, step: Step, series: dict[str, Any]) -> list[Figure]:

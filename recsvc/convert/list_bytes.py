@@ -30,7 +30,7 @@ _CODES = [pb.ReasonCode.Value(f"REASON_CODE_{group}") for group in GROUPS]
 def item_bytes(page: Page, prefix: str, offset: int) -> bytes:
     """The items as a field of a list reply; names begin with `prefix`, places with `offset`."""
     said, ids, start = page.texts.encoded.get, page.ids, prefix.encode()
-    taken = page.adjustments.tolist()
+    taken = page.adjustments
     written: list[bytes] = []
     # As few calls an item as can be: each is as dear as the bytes it makes.
     for i, record in enumerate(_records(page.told.record.data)):

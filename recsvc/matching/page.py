@@ -8,7 +8,7 @@ from typing import overload
 import numpy as np
 from msgspec import Struct
 
-from recsvc.matching.diversify import Slate, diversify
+from recsvc.matching.diversify import diversify
 from recsvc.matching.explain import in_words, terms_of
 from recsvc.matching.lead_filter import Filtered
 from recsvc.matching.masks import Masked
@@ -47,19 +47,20 @@ def pool_size(query: ListQuery) -> int:
     return max(depth, DIVERSITY_POOL) if query.diversity > 0 else depth
 
 
-def order_items(found: Found, query: ListQuery) -> Slate:
-    """Positions into the candidates, best first, one more than the query's depth if there is."""
+def order_items(found: Found, query: ListQuery) -> tuple[I64, list[float]]:
+    """Positions into the candidates, best first, one more than the query's depth if there is, and
+    what diversity took off the score of each.
+    """
     depth = query.offset + query.count + 1
     if query.diversity <= 0.0:
-        best = top(found.scored.scores, depth)
-        return Slate(best, np.zeros(len(best), np.float32))
+        order = top(found.scored.scores, depth)
+        return order, [0.0] * len(order)
     best = top(found.scored.scores, max(depth, DIVERSITY_POOL))
     head, rest = best[:DIVERSITY_POOL], best[DIVERSITY_POOL:]
     vectors = _text_of(found, head)
     slate = diversify(found.scored.scores[head], vectors, query.diversity, depth)
     order = np.concatenate([head[slate.order], rest])[:depth]
-    adjustments = np.append(slate.adjustments, np.zeros(len(rest), np.float32))[:depth]
-    return Slate(order, adjustments)
+    return order, (slate.adjustments.tolist() + [0.0] * len(rest))[:depth]
 
 
 class Page(Sequence[Item]):
@@ -71,7 +72,13 @@ class Page(Sequence[Item]):
     __slots__ = ("_found", "_items", "_order", "_with_terms", "adjustments", "ids", "texts", "told")
 
     def __init__(
-        self, texts: ReasonTexts, found: Found, order: I64, adjustments: F32, *, with_terms: bool
+        self,
+        texts: ReasonTexts,
+        found: Found,
+        order: I64,
+        adjustments: list[float],
+        *,
+        with_terms: bool,
     ) -> None:
         """`order` are the page's positions among the candidates (int64[n])."""
         self._found = found
@@ -82,7 +89,7 @@ class Page(Sequence[Item]):
         self.ids = found.table.identifiers_of(found.rows[order].tolist())
         self.told = found.tell(order)
         self.adjustments = adjustments
-        """What diversity took off each score (float32[n])."""
+        """What diversity took off each score."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -106,7 +113,7 @@ class Page(Sequence[Item]):
 
     def _made(self) -> Iterator[Item]:
         order, told = self._order.tolist(), self.told
-        rows, adjustments = self._found.rows[self._order].tolist(), self.adjustments.tolist()
+        rows = self._found.rows[self._order].tolist()
         reasons = in_words(told, self.texts)
         for i, (score, likely, km) in enumerate(told.numbers.tolist()):
             yield Item(
@@ -116,7 +123,7 @@ class Page(Sequence[Item]):
                 None if likely != likely else likely,
                 next(reasons),
                 None if km != km else km,
-                adjustments[i],
+                self.adjustments[i],
                 self._terms(order[i]) if self._with_terms else (),
             )
 
@@ -125,12 +132,12 @@ class Page(Sequence[Item]):
         return terms_of(scored.features[at], scored.terms[at])
 
 
-def explained_page(texts: ReasonTexts, found: Found, query: ListQuery, slate: Slate) -> Page:
-    """The query's page."""
+def explained_page(
+    texts: ReasonTexts, found: Found, query: ListQuery, order: I64, adjustments: list[float]
+) -> Page:
+    """The query's page of what `order_items` found."""
     part = slice(query.offset, query.offset + query.count)
-    return Page(
-        texts, found, slate.order[part], slate.adjustments[part], with_terms=query.with_terms
-    )
+    return Page(texts, found, order[part], adjustments[part], with_terms=query.with_terms)
 
 
 def top(scores: F32, count: int) -> I64:

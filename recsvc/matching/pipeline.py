@@ -6,8 +6,9 @@ Everything here is synchronous, CPU only and takes milliseconds; one thread at a
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Protocol
 
 from features.entities import Lead
@@ -44,18 +45,25 @@ from recsvc.model.verdicts import Verdict
 _OF_MEMBER, _OF_LEAD = silent_groups(SAME_FOR_MEMBER), silent_groups(SAME_FOR_LEAD)
 
 
-class StageObserver(Protocol):
-    """Hears what each filter removed, and says who hears what each run of a stage took (s)."""
+LIST_STAGES = ("filter", "retrieve", "rank", "diversify", "explain")
+_SCORE_STAGES = ("rank",)
 
-    def stage(self, name: str) -> Callable[[float], object]: ...
-    def removed(self, verdict: Verdict, count: int) -> None: ...
+
+class StageObserver(Protocol):
+    """Hears of each answer."""
+
+    def ran(
+        self, stages: Sequence[str], moments: Sequence[float], removed: Mapping[Verdict, int]
+    ) -> None:
+        """`moments` (s): when each stage began, one after the other, and when the last one ended;
+        how many candidates each filter took.
+        """
 
 
 class _Nobody:
-    def stage(self, name: str) -> Callable[[float], object]:
-        return lambda _: None
-
-    def removed(self, verdict: Verdict, count: int) -> None:
+    def ran(
+        self, stages: Sequence[str], moments: Sequence[float], removed: Mapping[Verdict, int]
+    ) -> None:
         pass
 
 
@@ -85,7 +93,6 @@ class Pipeline:
         self.snapshot = snapshot
         self._config = config or PipelineConfig()
         self._observer = observer or _Nobody()
-        self._stages = _Stages(self._observer)
         self._clock = clock
         self._to_member = ReasonTexts(snapshot.bundle.space, "您")
         self._of_member = ReasonTexts(snapshot.bundle.space, "该委员")
@@ -96,13 +103,14 @@ class Pipeline:
         row = self._member_row(member_id)
         wanted, unknown = resolve(snapshot, query.wanted, snapshot.leads)
         depth, config = pool_size(query), self._config.candidates
-        with self._stages.filter:
-            masked = filter_leads(snapshot, row, when, wanted)
-        with self._stages.retrieve:
-            rows = listed_leads(snapshot, row, masked, depth, config)
-        with self._stages.rank:
-            columns, local = snapshot.members.locate(row)
-            scored = score_leads(snapshot, columns, local, rows, when)
+        moments = [perf_counter()]
+        masked = filter_leads(snapshot, row, when, wanted)
+        moments.append(perf_counter())
+        rows = listed_leads(snapshot, row, masked, depth, config)
+        moments.append(perf_counter())
+        columns, local = snapshot.members.locate(row)
+        scored = score_leads(snapshot, columns, local, rows, when)
+        moments.append(perf_counter())
 
         def tell(page: I64) -> Told:
             kinds = kinds_of_member(snapshot, row)
@@ -110,7 +118,7 @@ class Pipeline:
 
         mode = member_mode(columns, local)
         found = Found(rows, scored, snapshot.leads, masked, mode, unknown, tell)
-        return self._finish(found, query, self._to_member)
+        return self._finish(found, query, self._to_member, moments)
 
     def recommend_many(
         self, member_ids: Sequence[str], query: ListQuery
@@ -133,18 +141,18 @@ class Pipeline:
         wanted, unknown = resolve(snapshot, query.wanted, snapshot.members)
         depth, config = pool_size(query), self._config.members
         masked: Masked | MembersFiltered
+        moments = [perf_counter()]
         if wanted.restricts or not snapshot.members.base_count:
-            with self._stages.filter:
-                masked = mask_members(snapshot, leads, local, lead_id, wanted, when)
-            with self._stages.retrieve:
-                rows = member_candidates(snapshot, leads, local, masked, depth, config)
+            masked = mask_members(snapshot, leads, local, lead_id, wanted, when)
+            moments.append(perf_counter())
+            rows = member_candidates(snapshot, leads, local, masked, depth, config)
         else:
-            with self._stages.filter:
-                masked = filter_members(snapshot, leads, local, lead_id, when)
-            with self._stages.retrieve:
-                rows = listed_members(snapshot, leads, local, masked, depth, config)
-        with self._stages.rank:
-            scored = score_members(snapshot, rows, leads, local, when)
+            masked = filter_members(snapshot, leads, local, lead_id, when)
+            moments.append(perf_counter())
+            rows = listed_members(snapshot, leads, local, masked, depth, config)
+        moments.append(perf_counter())
+        scored = score_members(snapshot, rows, leads, local, when)
+        moments.append(perf_counter())
 
         def tell(page: I64) -> Told:
             kinds = kinds_of_places(snapshot, rows[page])
@@ -152,14 +160,16 @@ class Pipeline:
 
         mode = lead_mode(leads, local)
         found = Found(rows, scored, snapshot.members, masked, mode, unknown, tell)
-        return self._finish(found, query, self._of_member)
+        return self._finish(found, query, self._of_member, moments)
 
     def score_pairs(
         self, pairs: Sequence[tuple[str, str]], as_of_us: int | None = None
     ) -> PairScores:
         """Scores of (member_id, lead_id) pairs, masked ones included; NaN where unknown."""
-        with self._stages.rank:
-            return score_given(self.snapshot, pairs, self._when(as_of_us))
+        begin = perf_counter()
+        scores = score_given(self.snapshot, pairs, self._when(as_of_us))
+        self._observer.ran(_SCORE_STAGES, (begin, perf_counter()), {})
+        return scores
 
     def explain(
         self,
@@ -184,18 +194,19 @@ class Pipeline:
             self._config.candidates,
         )
 
-    def _finish(self, found: Found, query: ListQuery, texts: ReasonTexts) -> RankedList:
-        """Orders, diversifies, and explains the items of one page."""
+    def _finish(
+        self, found: Found, query: ListQuery, texts: ReasonTexts, moments: list[float]
+    ) -> RankedList:
+        """Orders, diversifies, and explains the items of one page; goes on with `moments`."""
         removed = found.masked.removed
-        for verdict, count in removed.items():
-            self._observer.removed(verdict, count)
-        with self._stages.diversify:
-            slate = order_items(found, query)
-        with self._stages.explain:
-            items = explained_page(texts, found, query, slate)
+        order, taken = order_items(found, query)
+        moments.append(perf_counter())
+        items = explained_page(texts, found, query, order, taken)
+        moments.append(perf_counter())
+        self._observer.ran(LIST_STAGES, moments, removed)
         return RankedList(
             items=items,
-            more=len(slate.order) > query.offset + query.count,
+            more=len(order) > query.offset + query.count,
             mode=found.mode,
             baseline=float(self.snapshot.bundle.ranker.intercept),
             eligible_count=found.masked.eligible_count,
@@ -220,31 +231,3 @@ class Pipeline:
         if row < 0:
             raise UnknownLeadError(f"there is no lead {lead!r}: import it first, or send a draft")
         return self.snapshot.leads, row, lead
-
-
-class _Stage:
-    """Times a stage, one run after the other; a generator costs four times as much."""
-
-    __slots__ = ("_begin", "_hear")
-
-    def __init__(self, hear: Callable[[float], object]) -> None:
-        self._hear = hear
-        self._begin = 0.0
-
-    def __enter__(self) -> None:
-        self._begin = time.perf_counter()
-
-    def __exit__(self, *error: object) -> None:
-        if error[0] is None:
-            self._hear(time.perf_counter() - self._begin)
-
-
-class _Stages:
-    """All stages of a pipeline."""
-
-    def __init__(self, observer: StageObserver) -> None:
-        self.filter = _Stage(observer.stage("filter"))
-        self.retrieve = _Stage(observer.stage("retrieve"))
-        self.rank = _Stage(observer.stage("rank"))
-        self.diversify = _Stage(observer.stage("diversify"))
-        self.explain = _Stage(observer.stage("explain"))

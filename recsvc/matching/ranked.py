@@ -11,6 +11,7 @@ from numba import literal_unroll, njit
 
 from recsvc.model.additive import fill_terms
 from recsvc.model.arrays import F32, I32, I64
+from recsvc.model.borrowed import borrowed
 from recsvc.model.pair_facts import (
     Facts,
     empty_lead_facts,
@@ -39,6 +40,7 @@ def rank_leads(
     `rows` are global (int64[n]), those of the world's leads begin at `start`. Arrays are given,
     because a compiled function takes 0.6 µs to hand one over that it has made.
     """
+    features, terms, scores = borrowed((features, terms, scores))
     n = len(rows)
     local = (rows - start).astype(np.int32)
     facts, at = world.lead_facts, local
@@ -63,6 +65,7 @@ def rank_members(
     scores: F32,
 ) -> None:
     """The same of a lead (local row) with members (global rows)."""
+    features, terms, scores = borrowed((features, terms, scores))
     n = len(rows)
     local = (rows - start).astype(np.int32)
     facts, at = world.member_facts, local

@@ -20,6 +20,7 @@ from features.entities import EXPOSURES
 from recsvc.matching.lead_filter import Filtered, is_left
 from recsvc.matching.member_filter import MembersFiltered
 from recsvc.model.arrays import I32, I64, U8
+from recsvc.model.borrowed import borrowed
 from recsvc.model.filter_world import FilterWorld, OpenRecord
 from recsvc.model.snapshot import Snapshot
 
@@ -137,6 +138,7 @@ def _still_open(
     most: int,
 ) -> I64:
     """The best listed leads that are left, and all that opened; nothing if too few are."""
+    lists, opened, visible = borrowed((lists, opened, visible))
     found = np.empty(most + len(opened), np.int64)
     count = 0
     for row in lists[member]:

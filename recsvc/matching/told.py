@@ -11,6 +11,7 @@ from recsvc.matching.reason_facts import Mask, tell
 from recsvc.matching.reason_record import DISTANCE, F64, LIKELY, SCORE, Told
 from recsvc.matching.score import Scored
 from recsvc.model.arrays import F32, I8, I64, Columns, LeadColumns, MemberColumns
+from recsvc.model.borrowed import borrowed
 from recsvc.model.pair_world import PairWorld
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
@@ -106,6 +107,8 @@ def tell_leads(
 
     Rows of the world's leads begin at `start`.
     """
+    features, terms, scores = borrowed((features, terms, scores))
+    page, record = borrowed((page, record))
     local, own = (rows[page] - start).astype(np.int32), np.full(len(page), m, np.int32)
     members, leads, middles = world.members, world.leads, world.middles
     tell(members, own, leads, local, features, terms, page, middles, kinds, silent, record)
@@ -127,6 +130,8 @@ def tell_members(
     record: F64,
 ) -> None:
     """The same of a lead (local row) and the members at `page`."""
+    features, terms, scores = borrowed((features, terms, scores))
+    page, record = borrowed((page, record))
     local, own = (rows[page] - start).astype(np.int32), np.full(len(page), j, np.int32)
     members, leads, middles = world.members, world.leads, world.middles
     tell(members, local, leads, own, features, terms, page, middles, kinds, silent, record)

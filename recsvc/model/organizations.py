@@ -94,7 +94,8 @@ class OrganizationTree:
 
     def visible_leads(self, member_organization: int) -> U8:
         """uint8[len + 1]: whose leads its members may see (the last entry: no organization)."""
-        return np.ascontiguousarray(self._matrix()[member_organization])
+        visible: U8 = self._matrix()[member_organization]
+        return visible
 
     def visible_members(self, lead_organization: int) -> U8:
         """uint8[len + 1]: whose members may see leads of this organization (last: none)."""

@@ -61,11 +61,11 @@ class Table(Generic[Columns]):
 
     def row(self, identifier: str) -> int:
         """The global row of a living id, -1 when there is none."""
-        row = self.last_row(identifier)
-        if row < 0:
-            return -1
-        columns, local = self.locate(row)
-        return row if columns.alive[local] else -1
+        local = self._tail_rows.get(identifier, -1)
+        if local >= 0:
+            return self.base_count + local if self._storage.alive[local] else -1
+        row = self._ids.get(identifier)
+        return row if row >= 0 and self.base.alive[row] else -1
 
     def last_row(self, identifier: str) -> int:
         """The global row of an id, living or deleted; -1 for one that was never here."""

@@ -72,7 +72,7 @@ class AttributionCodec:
             decision.seed,
             decision.draft,
             whole,
-            tuple((b, at_ms - p.milliseconds, p.sequence) for b, p in positions),
+            tuple([(b, at_ms - p.milliseconds, p.sequence) for b, p in positions]),
         )
         return self._sealer.seal(self._purpose, _ENCODER.encode(payload))
 

@@ -8,7 +8,7 @@ serves them on one port. Without that variable the numbers stay in the process.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -146,27 +146,18 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
+        self._answers: list[tuple[Sequence[str], Sequence[float], Mapping[Verdict, int]]] = []
         self._stage_seconds: dict[str, _Observed] = {}
         self._removed_counts: dict[Verdict, _Counted] = {}
         self._ended: dict[tuple[str, str, str], _Counted] = {}
         self._call_seconds: dict[str, _Observed] = {}
         self._at_hand = 0
 
-    def stage(self, name: str) -> Callable[[float], None]:
-        """Hears what each run of a stage took, in seconds."""
-        observed = self._stage_seconds.get(name)
-        if observed is None:
-            observed = _Observed(self._stages.labels(name), _STAGE_SECONDS)
-            self._stage_seconds[name] = observed
-        return observed.waiting.append
-
-    def removed(self, verdict: Verdict, count: int) -> None:
-        """What a filter took out of one list."""
-        counted = self._removed_counts.get(verdict)
-        if counted is None:
-            counted = _Counted(self._removed.labels(verdict.name.lower()))
-            self._removed_counts[verdict] = counted
-        counted.count += count
+    def ran(
+        self, stages: Sequence[str], moments: Sequence[float], removed: Mapping[Verdict, int]
+    ) -> None:
+        """An answer; see `StageObserver`."""
+        self._answers.append((stages, moments, removed))
 
     def call(self, method: str, status: str, reason: str, seconds: float, count: int = 1) -> None:
         """One call that ended, or so many alike."""
@@ -187,10 +178,30 @@ class Metrics:
     def flush(self) -> None:
         """Adds what was gathered to the numbers that are shown."""
         self._in_flight.set(self._at_hand)
+        for stages, moments, removed in self._answers:
+            for stage, (begin, end) in zip(stages, pairwise(moments), strict=True):
+                self._stage(stage).waiting.append(end - begin)
+            for verdict, count in removed.items():
+                self._filter(verdict).count += count
+        self._answers.clear()
         for observed in (*self._stage_seconds.values(), *self._call_seconds.values()):
             observed.flush()
         for counted in (*self._removed_counts.values(), *self._ended.values()):
             counted.flush()
+
+    def _stage(self, name: str) -> _Observed:
+        found = self._stage_seconds.get(name)
+        if found is None:
+            found = _Observed(self._stages.labels(name), _STAGE_SECONDS)
+            self._stage_seconds[name] = found
+        return found
+
+    def _filter(self, verdict: Verdict) -> _Counted:
+        found = self._removed_counts.get(verdict)
+        if found is None:
+            found = _Counted(self._removed.labels(verdict.name.lower()))
+            self._removed_counts[verdict] = found
+        return found
 
     def changes_applied(self, tenant: str, kind: str, count: int) -> None:
         """Entries of the change stream that were taken in."""

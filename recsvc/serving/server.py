@@ -161,6 +161,12 @@ class Server:
         await self._heartbeat.stop()
         self._guard.end()
 
+    def write_down(self) -> None:
+        """Writes the lines and numbers of calls that have ended; the worker does so by itself, a
+        moment later.
+        """
+        self._guard.write_down()
+
     def look_for_models(self) -> None:
         """SIGHUP: looks at the models folder now, also at what was refused before."""
         for worker in self.workers.values():

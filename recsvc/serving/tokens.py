@@ -12,7 +12,7 @@ import hashlib
 import hmac
 import os
 import secrets
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from base64 import urlsafe_b64decode
 from pathlib import Path
 
 from recsvc.errors import ConfigError
@@ -20,6 +20,7 @@ from recsvc.errors import ConfigError
 KEY_BYTES = 32
 _CODE_BYTES = 12
 KEY_FILE = "token.key"
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class SealError(ValueError):
@@ -36,7 +37,7 @@ class Sealer:
     def seal(self, purpose: str, payload: bytes) -> str:
         """The payload as a text that can be checked later."""
         code = self._code(purpose, payload)
-        return urlsafe_b64encode(code + payload).rstrip(b"=").decode()
+        return _encoded(code + payload)
 
     def open(self, purpose: str, text: str) -> bytes:
         """The payload of a sealed text; raises SealError."""
@@ -45,8 +46,7 @@ class Sealer:
         except (binascii.Error, UnicodeEncodeError) as error:
             raise SealError("not base64") from error
         code, payload = data[:_CODE_BYTES], data[_CODE_BYTES:]
-        canonical = urlsafe_b64encode(data).rstrip(b"=").decode() == text
-        if not canonical or not hmac.compare_digest(code, self._code(purpose, payload)):
+        if _encoded(data) != text or not hmac.compare_digest(code, self._code(purpose, payload)):
             raise SealError("altered, or sealed elsewhere")
         return payload
 
@@ -60,6 +60,12 @@ class Sealer:
         code = begun.copy()
         code.update(payload)
         return code.digest()
+
+
+def _encoded(data: bytes) -> str:
+    """URL-safe base64 without padding; `base64.urlsafe_b64encode` takes two more calls."""
+    plain = binascii.b2a_base64(data, newline=False)
+    return plain.translate(_URL_SAFE).rstrip(b"=").decode()
 
 
 def load_key(data_folder: Path) -> bytes:

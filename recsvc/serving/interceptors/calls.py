@@ -20,12 +20,18 @@ class Reply(Protocol):
 
 
 class Call(Struct):
-    """One call. `notes` are added to its log line: the attribution token, the member, counts."""
+    """One call. `notes` are added to its log line: the attribution token, the member, counts.
+
+    Seconds are those of `time.perf_counter`; status and reason are known when it has ended.
+    """
 
     method: str
-    arrival_seconds: float  # time.perf_counter()
+    arrival_seconds: float
     caller: Caller = _NOBODY
     notes: dict[str, object] = field(default_factory=dict)
+    end_seconds: float = 0.0
+    status: str = ""
+    reason: str = ""
 
     def answered(self, reply: Reply, **subject: str) -> None:
         """Notes whom a list was for and what was decided."""

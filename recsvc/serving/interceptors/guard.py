@@ -14,6 +14,7 @@ import time
 import uuid
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import grpc
@@ -66,7 +67,8 @@ class Guard(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the
         self._metrics = metrics
         self._log = log
         self._calls: CallLog = ShownCalls(log) if call_log is None else call_log
-        self._soon = Deferred(self._write_down, _WRITE_SECONDS)
+        self._soon = Deferred(self.write_down, _WRITE_SECONDS)
+        self._over: list[Call] = []
         self._max_in_flight = max_in_flight
         self._in_flight = 0
         self._gate = Gate(max_queue_seconds)
@@ -96,7 +98,7 @@ class Guard(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the
             self._refusals.count(method)
             return self._refusals.handler
         set_current_call(Call(method, time.perf_counter()))
-        self._count(1)
+        self._in_flight += 1
         task = asyncio.current_task()
         assert task is not None, "grpc.aio handles each call in a task"
         # However the call ends, also before its handler begins: the task ends.
@@ -104,20 +106,38 @@ class Guard(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the
         return guarded
 
     def _ended(self, _: asyncio.Task[Any]) -> None:
-        self._count(-1)
+        self._in_flight -= 1
         self._soon.ask()
-
-    def _count(self, change: int) -> None:
-        self._in_flight += change
-        self._metrics.in_flight(self._in_flight)
 
     def end(self) -> None:
         """Writes what waits to be written: the worker ends."""
+        self.write_down()
         self._refusals.tell()
 
-    def _write_down(self) -> None:
+    def write_down(self) -> None:
+        """Writes the lines and numbers of the calls that have ended.
+
+        Between two lists, with nothing of this in the processor's caches, a call's line and numbers
+        took three times as long as together with those of others.
+        """
+        over, self._over = self._over, []
+        now, now_seconds = datetime.now(UTC), time.perf_counter()
+        lines = []
+        for call in over:
+            seconds = call.end_seconds - call.arrival_seconds
+            self._metrics.call(call.method, call.status, call.reason, seconds)
+            fields: dict[str, Any] = {
+                "method": call.method,
+                "status": call.status,
+                "reason": call.reason,
+                "seconds": round(seconds, 6),
+                "caller": call.caller.actor,
+                **call.notes,
+            }
+            lines.append((now - timedelta(seconds=now_seconds - call.end_seconds), fields))
+        self._metrics.in_flight(self._in_flight)
         self._metrics.flush()
-        self._calls.flush()
+        self._calls.write(lines)
 
     def _guard(self, handler: grpc.RpcMethodHandler[Any, Any]) -> grpc.RpcMethodHandler[Any, Any]:
         """A handler of the same kind whose behaviour runs inside `_around`."""
@@ -139,7 +159,8 @@ class Guard(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the
             try:
                 self._admit(call, context)
                 await self._gate.turn(self._in_flight)
-                _check_time(context)
+                if _is_late(context):
+                    raise _late()
                 reply = await inner(read(request), context)
             except BaseException as error:
                 refusal = self._failed(call, context, error)
@@ -167,7 +188,8 @@ class Guard(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the
         try:
             self._admit(call, context)
             await self._gate.turn(self._in_flight)
-            _check_time(context)
+            if _is_late(context):
+                raise _late()
             yield call
         except BaseException as error:
             refusal = self._failed(call, context, error)
@@ -204,22 +226,13 @@ class Guard(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the
         return internal_error(log_id)
 
     def _finish(self, call: Call, status: str, reason: str) -> None:
-        seconds = time.perf_counter() - call.arrival_seconds
-        self._metrics.call(call.method, status, reason, seconds)
-        fields: dict[str, Any] = {
-            "method": call.method,
-            "status": status,
-            "reason": reason,
-            "seconds": round(seconds, 6),
-            "caller": call.caller.actor,
-        }
-        self._calls.write(fields | call.notes)
+        call.status, call.reason, call.end_seconds = status, reason, time.perf_counter()
+        self._over.append(call)
 
 
-def _check_time(context: Context) -> None:
-    """Raises DeadlineExceededError when nobody waits for the answer any more."""
-    if _is_late(context):
-        raise DeadlineExceededError("the deadline passed before the call was begun")
+def _late() -> DeadlineExceededError:
+    """Nobody waits for the answer any more."""
+    return DeadlineExceededError("the deadline passed before the call was begun")
 
 
 def _is_late(context: Context) -> bool:

@@ -8,6 +8,7 @@ a second.
 from __future__ import annotations
 
 from collections import Counter
+from datetime import UTC, datetime
 from typing import Any
 
 import grpc
@@ -40,13 +41,14 @@ class Refusals:
     def tell(self) -> None:
         """Adds what was counted to the log and to the metrics."""
         status, reason = OverloadedError.status, OverloadedError.reason
+        lines = []
         for method, count in self._counts.items():
             self._metrics.call(method, status, reason, 0.0, count)
             told = {"method": method, "status": status, "reason": reason, "calls": count}
-            self._calls.write(told)
+            lines.append((datetime.now(UTC), told))
         self._counts.clear()
         self._metrics.flush()
-        self._calls.flush()
+        self._calls.write(lines)
 
 
 def _refusing() -> grpc.RpcMethodHandler[Any, Any]:

@@ -9,6 +9,7 @@ from recsvc.convert.pushes import state_to_proto
 from recsvc.errors import (
     InvalidAttributionTokenError,
     MissingFieldError,
+    NotFoundError,
     UnknownPushError,
 )
 from recsvc.matching.explain import VERDICT_TEXTS
@@ -16,7 +17,7 @@ from recsvc.matching.queries import ListQuery, PairExplanation, Wanted
 from recsvc.model.verdicts import Verdict
 from recsvc.serving.attribution import Decision, subject_key
 from recsvc.serving.interceptors import current_call
-from recsvc.serving.servicers.shared import Context, Service, naming, pipeline_of
+from recsvc.serving.servicers.shared import Context, Service, name_missing, pipeline_of
 from recsvc.serving.view import View
 from recsvc.serving.worker import TenantWorker
 from recsvc.v1 import recommendation_pb2 as pb
@@ -123,10 +124,13 @@ def _reply(question: _Question, tenant: str) -> pb.ExplainResponse:
     view, pipeline = question.view, pipeline_of(question.view)
     member = names.format_name(tenant, "members", question.member_id)
     lead = names.format_name(tenant, "leads", question.lead_id)
-    with naming(member, lead, "pair."):
+    try:
         found = pipeline.explain(
             question.member_id, question.lead_id, question.when_us, question.wanted
         )
+    except NotFoundError as error:
+        name_missing(error, member, lead, "pair.")
+        raise
     query = ListQuery(count=1, wanted=question.wanted, as_of_us=question.when_us)
     context = pipeline.recommend(question.member_id, query)
     blocked, rank = _standing(found)

@@ -16,6 +16,7 @@ from recsvc.errors import (
     DeadlineExceededError,
     InvalidNameError,
     MissingFieldError,
+    NotFoundError,
     ServiceError,
 )
 from recsvc.matching.pipeline import Pipeline
@@ -23,7 +24,7 @@ from recsvc.matching.queries import ListQuery
 from recsvc.serving.interceptors import Written, current_call
 from recsvc.serving.servicers.explanation import Explanation
 from recsvc.serving.servicers.ranking import Ranking
-from recsvc.serving.servicers.shared import Context, Service, naming, pipeline_of
+from recsvc.serving.servicers.shared import Context, Service, name_missing, pipeline_of
 from recsvc.serving.view import View
 from recsvc.serving.worker import TenantWorker
 from recsvc.v1 import recommendation_pb2 as pb
@@ -48,12 +49,8 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
     ) -> Written:
         """See the contract."""
         worker = self._service.worker(request.member, "member")
-        member_id = names.parse_name(request.member, worker.tenant, "members", "member")
-        options = self._ranking.options(request, worker, "leads")
         view = await self._service.view(worker, request.min_revision, context)
-        return await self._service.together.run(
-            lambda: self._recommended(request, worker, view, member_id, options)
-        )
+        return await self._service.together.run(lambda: self._recommended(request, worker, view))
 
     async def BatchRecommendLeads(
         self, request: pb.BatchRecommendLeadsRequest, context: Context
@@ -90,13 +87,8 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
     ) -> Written:
         """See the contract."""
         worker = self._service.worker(request.parent, "parent")
-        names.parse_tenant(request.parent, worker.tenant)
-        subject = self._subject(request, worker)
-        options = self._ranking.options(request, worker, "members")
         view = await self._service.view(worker, request.min_revision, context)
-        return await self._service.together.run(
-            lambda: self._matched(request, worker, view, subject, options)
-        )
+        return await self._service.together.run(lambda: self._matched(request, worker, view))
 
     async def ScorePairs(
         self, request: pb.ScorePairsRequest, context: Context
@@ -119,17 +111,17 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         return await self._explanation.explain(request, context)
 
     def _recommended(
-        self,
-        request: pb.RecommendLeadsRequest,
-        worker: TenantWorker,
-        view: View,
-        member_id: str,
-        options: queries.ListOptions,
+        self, request: pb.RecommendLeadsRequest, worker: TenantWorker, view: View
     ) -> Written:
+        member_id = names.parse_name(request.member, worker.tenant, "members", "member")
+        options = self._ranking.options(request, worker, "leads")
         pipeline = pipeline_of(view)
         query = self._ranking.page_query(options, request, view)
-        with naming(member=request.member):
+        try:
             ranked = pipeline.recommend(member_id, query)
+        except NotFoundError as error:
+            name_missing(error, member=request.member)
+            raise
         reply = pb.RecommendLeadsResponse()
         full = options.full
         items = self._ranking.fill_leads(reply, worker, view, member_id, ranked, query, full)
@@ -138,17 +130,18 @@ class RecommendationServicer(recommendation_pb2_grpc.RecommendationServiceServic
         return Written(items + reply.SerializeToString())
 
     def _matched(
-        self,
-        request: pb.MatchMembersRequest,
-        worker: TenantWorker,
-        view: View,
-        subject: str | Lead,
-        options: queries.ListOptions,
+        self, request: pb.MatchMembersRequest, worker: TenantWorker, view: View
     ) -> Written:
+        names.parse_tenant(request.parent, worker.tenant)
+        subject = self._subject(request, worker)
+        options = self._ranking.options(request, worker, "members")
         pipeline = pipeline_of(view)
         query = self._ranking.page_query(options, request, view)
-        with naming(lead=request.lead):
+        try:
             ranked = pipeline.match(subject, query)
+        except NotFoundError as error:
+            name_missing(error, lead=request.lead)
+            raise
         lead_id = subject if isinstance(subject, str) else ""
         member = (lambda i: view.catalog.get(Member, i)) if options.full else None
         reply = pb.MatchMembersResponse()

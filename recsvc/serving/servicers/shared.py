@@ -54,9 +54,9 @@ class Service:
 
     def worker(self, name: str, field: str) -> TenantWorker:
         """The worker of the tenant that a name begins with; raises the errors of names."""
-        tenant = names.tenant_of(name, field)
-        self.caller.check_tenant(tenant, field)
-        current_call().notes["tenant"] = tenant
+        tenant, call = names.tenant_of(name, field), current_call()
+        call.caller.check_tenant(tenant, field)
+        call.notes["tenant"] = tenant
         return self.workers[tenant]
 
     async def view(self, worker: TenantWorker, min_revision: str, context: Context) -> View:
@@ -80,22 +80,11 @@ class Service:
         return max(0.0, remaining - min(_MARGIN_SECONDS, 0.1 * remaining))
 
 
-class naming:  # noqa: N801 - as contextlib names its own
-    """Gives a NotFoundError of the pipeline, which knows ids only, the name and its field."""
-
-    __slots__ = ("_lead", "_member", "_prefix")
-
-    def __init__(self, member: str = "", lead: str = "", prefix: str = "") -> None:
-        self._member, self._lead, self._prefix = member, lead, prefix
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, NotFoundError):
-            is_lead = isinstance(error, UnknownLeadError)
-            error.field = self._prefix + ("lead" if is_lead else "member")
-            error.resource = self._lead if is_lead else self._member
+def name_missing(error: NotFoundError, member: str = "", lead: str = "", prefix: str = "") -> None:
+    """Gives an error of the pipeline, which knows ids only, the name and its field."""
+    is_lead = isinstance(error, UnknownLeadError)
+    error.field = prefix + ("lead" if is_lead else "member")
+    error.resource = lead if is_lead else member
 
 
 def live_view(worker: TenantWorker) -> View:
