@@ -18,11 +18,12 @@ class Vocabulary:
     Raises DataError when an id comes twice.
     """
 
-    __slots__ = ("_ids", "_rows")
+    __slots__ = ("_ids", "_packed", "_rows")
 
     def __init__(self, ids: Iterable[str]) -> None:
         self._ids: tuple[str, ...] = tuple(ids)
         self._rows = {identifier: row for row, identifier in enumerate(self._ids)}
+        self._packed: tuple[NDArray[np.uint8], NDArray[np.int64]] | None = None
         if len(self._rows) != len(self._ids):
             seen: set[str] = set()
             twice = next(i for i in self._ids if i in seen or seen.add(i))  # type: ignore[func-returns-value]
@@ -63,12 +64,16 @@ class Vocabulary:
 
     def to_arrays(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
         """UTF-8 bytes of all ids joined (uint8[b]), and where each begins (int64[n + 1])."""
-        return pack_strings(self._ids)
+        if self._packed is None:
+            self._packed = pack_strings(self._ids)
+        return self._packed
 
     @classmethod
     def from_arrays(cls, data: NDArray[np.uint8], offsets: NDArray[np.int64]) -> Vocabulary:
-        """The inverse of `to_arrays`."""
-        return cls(unpack_strings(data, offsets))
+        """The inverse of `to_arrays`; the arrays are kept."""
+        made = cls(unpack_strings(data, offsets))
+        made._packed = data, offsets
+        return made
 
 
 def pack_strings(strings: Iterable[str]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
@@ -86,4 +91,4 @@ def pack_bytes(blobs: Sequence[bytes]) -> tuple[NDArray[np.uint8], NDArray[np.in
     """Byte strings as one array (uint8[b]) and offsets (int64[n + 1])."""
     offsets = np.zeros(len(blobs) + 1, np.int64)
     np.cumsum([len(b) for b in blobs], out=offsets[1:])
-    return np.frombuffer(b"".join(blobs), np.uint8), offsets
+    return np.frombuffer(bytearray().join(blobs), np.uint8), offsets

@@ -10,13 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.entities import Lead, Member
+from features.vocabulary import pack_strings
 from recsvc.convert import names, replies
 from recsvc.convert.leads import lead_to_proto
 from recsvc.convert.members import member_to_proto
+from recsvc.matching.kept_bytes import KeptBytes
 from recsvc.matching.page import Page
 from recsvc.matching.queries import Item, RankedList, Reason, ServingMode, Term
 from recsvc.matching.reason_facts import GROUPS
 from recsvc.matching.reason_record import Told
+from recsvc.model.arrays import I64, U8
 from recsvc.model.verdicts import Verdict
 from recsvc.v1 import recommendation_pb2 as pb
 
@@ -40,7 +43,7 @@ class Said:
     """Facts are numbered; each says what it was made from."""
 
     def __init__(self) -> None:
-        self.encoded: dict[bytes, bytes] = {}
+        self.encoded = KeptBytes()
         self._texts: list[str] = []
 
     def fact(self, text: str) -> tuple[int, int]:
@@ -59,18 +62,20 @@ class Columns(list[Item]):
 
     def __init__(self, made: list[Item]) -> None:
         super().__init__(made)
-        self.ids = [item.id for item in made]
         self.texts = Said()
-        self.adjustments = np.array([i.diversity_adjustment for i in made], np.float32)
         self.told = Told.empty(len(made))
         for i, item in enumerate(made):
             self.told.counts[i] = len(item.reasons)
             likely, km = item.claim_probability, item.distance_km
-            unknown = [math.nan if x is None else x for x in (item.score, likely, km)]
-            self.told.numbers[i] = unknown
+            known = [math.nan if x is None else x for x in (item.score, likely, km)]
+            self.told.numbers[i] = *known, item.diversity_adjustment
             for k, reason in enumerate(item.reasons):
                 fact = GROUPS.index(reason.group), 1, *self.texts.fact(reason.text)
                 self.told.fact[i, k], self.told.weight[i, k] = fact, reason.weight
+
+    def packed_ids(self) -> tuple[U8, I64, I64]:
+        """As a page's."""
+        return *pack_strings([item.id for item in self]), np.arange(len(self))
 
 
 lists = st.builds(

@@ -14,10 +14,10 @@ from recsvc.matching.lead_filter import Filtered
 from recsvc.matching.masks import Masked
 from recsvc.matching.member_filter import MembersFiltered
 from recsvc.matching.queries import Item, ListQuery, ServingMode, Term
-from recsvc.matching.reason_record import Told
+from recsvc.matching.reason_record import TAKEN, Told
 from recsvc.matching.reason_texts import ReasonTexts
 from recsvc.matching.score import Scored
-from recsvc.model.arrays import F32, I64, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, I64, U8, LeadColumns, MemberColumns
 from recsvc.model.segments import Table
 
 DIVERSITY_POOL = 96
@@ -47,20 +47,19 @@ def pool_size(query: ListQuery) -> int:
     return max(depth, DIVERSITY_POOL) if query.diversity > 0 else depth
 
 
-def order_items(found: Found, query: ListQuery) -> tuple[I64, list[float]]:
+def order_items(found: Found, query: ListQuery) -> tuple[I64, F32 | None]:
     """Positions into the candidates, best first, one more than the query's depth if there is, and
-    what diversity took off the score of each.
+    what diversity took off the score of each (None: nothing).
     """
     depth = query.offset + query.count + 1
     if query.diversity <= 0.0:
-        order = top(found.scored.scores, depth)
-        return order, [0.0] * len(order)
+        return top(found.scored.scores, depth), None
     best = top(found.scored.scores, max(depth, DIVERSITY_POOL))
     head, rest = best[:DIVERSITY_POOL], best[DIVERSITY_POOL:]
     vectors = _text_of(found, head)
     slate = diversify(found.scored.scores[head], vectors, query.diversity, depth)
     order = np.concatenate([head[slate.order], rest])[:depth]
-    return order, (slate.adjustments.tolist() + [0.0] * len(rest))[:depth]
+    return order, np.append(slate.adjustments, np.zeros(len(rest), np.float32))[:depth]
 
 
 class Page(Sequence[Item]):
@@ -69,30 +68,36 @@ class Page(Sequence[Item]):
     Whoever looks at one gets an `Item`; all are made then.
     """
 
-    __slots__ = ("_found", "_items", "_order", "_with_terms", "adjustments", "ids", "texts", "told")
+    __slots__ = ("_found", "_items", "_order", "_rows", "_with_terms", "texts", "told")
 
     def __init__(
         self,
         texts: ReasonTexts,
         found: Found,
         order: I64,
-        adjustments: list[float],
+        taken: F32 | None,
         *,
         with_terms: bool,
     ) -> None:
-        """`order` are the page's positions among the candidates (int64[n])."""
+        """`order` are the page's positions among the candidates (int64[n]); `taken` what diversity
+        took off their scores (float32[n]).
+        """
         self._found = found
+        self._rows = found.rows[order]
         self._order = order
         self._with_terms = with_terms
         self._items: tuple[Item, ...] | None = None
         self.texts = texts
-        self.ids = found.table.identifiers_of(found.rows[order].tolist())
         self.told = found.tell(order)
-        self.adjustments = adjustments
-        """What diversity took off each score."""
+        if taken is not None:
+            self.told.record[:, TAKEN] = taken
+
+    def packed_ids(self) -> tuple[U8, I64, I64]:
+        """The items' ids; see `Table.packed_ids`."""
+        return self._found.table.packed_ids(self._rows)
 
     def __len__(self) -> int:
-        return len(self.ids)
+        return len(self._order)
 
     @overload
     def __getitem__(self, at: int) -> Item: ...
@@ -113,17 +118,17 @@ class Page(Sequence[Item]):
 
     def _made(self) -> Iterator[Item]:
         order, told = self._order.tolist(), self.told
-        rows = self._found.rows[self._order].tolist()
-        reasons = in_words(told, self.texts)
-        for i, (score, likely, km) in enumerate(told.numbers.tolist()):
+        rows = self._rows.tolist()
+        ids, reasons = self._found.table.identifiers_of(rows), in_words(told, self.texts)
+        for i, (score, likely, km, taken) in enumerate(told.numbers.tolist()):
             yield Item(
-                self.ids[i],
+                ids[i],
                 rows[i],
                 score,
                 None if likely != likely else likely,
                 next(reasons),
                 None if km != km else km,
-                self.adjustments[i],
+                taken,
                 self._terms(order[i]) if self._with_terms else (),
             )
 
@@ -133,11 +138,12 @@ class Page(Sequence[Item]):
 
 
 def explained_page(
-    texts: ReasonTexts, found: Found, query: ListQuery, order: I64, adjustments: list[float]
+    texts: ReasonTexts, found: Found, query: ListQuery, order: I64, taken: F32 | None
 ) -> Page:
     """The query's page of what `order_items` found."""
     part = slice(query.offset, query.offset + query.count)
-    return Page(texts, found, order[part], adjustments[part], with_terms=query.with_terms)
+    off = taken if taken is None else taken[part]
+    return Page(texts, found, order[part], off, with_terms=query.with_terms)
 
 
 def top(scores: F32, count: int) -> I64:

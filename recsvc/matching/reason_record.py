@@ -24,10 +24,9 @@ WEIGHT = 7  # float64[3]: the sums of their groups' terms
 SCORE = 10  # float64
 LIKELY = 11  # float64: claim probability; NaN not known
 DISTANCE = 12  # float64: kilometres; NaN not known
-NUMBERS = 13
+TAKEN = 13  # float64: what diversity took off the score
+NUMBERS = 14
 """The length of a record in float64."""
-LAYOUT = "=i4x16s16s16s8s8s8s3d"
-"""The same for `struct`: count, the facts, their weights, score, probability, kilometres."""
 
 
 class Told(Struct, frozen=True):
@@ -58,7 +57,9 @@ class Told(Struct, frozen=True):
 
     @property
     def numbers(self) -> F64:
-        """Score, claim probability, kilometres (float64[n, 3]); NaN: not known."""
+        """Score, claim probability, kilometres (NaN: not known), what diversity took off the score
+        (float64[n, 4]).
+        """
         return self.record[:, SCORE:]
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from features.extract import FeatureSpace
 from recsvc.matching.group_facts import Fact
+from recsvc.matching.kept_bytes import KeptBytes
 
 _PLACE_NAMES = ("常用地点", "住所", "单位", "工作室")  # as in PLACE_KINDS
 _URGENCY = ("一般", "较急", "紧急", "特急")
@@ -22,8 +23,8 @@ class ReasonTexts:
         self._space = space
         self._you = you
         self._kept: dict[tuple[int, int, int], str] = {}
-        self.encoded: dict[bytes, bytes] = {}
-        """What a transport made of facts (int32[4] as bytes: group, fact, its two numbers)."""
+        self.encoded = KeptBytes()
+        """What a transport made of facts (int32[4]: group, fact, its two numbers)."""
 
     def text(self, fact: int, a: int, b: int) -> str:
         """One fact in words."""

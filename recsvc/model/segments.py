@@ -14,7 +14,7 @@ from typing import Any, Generic, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from features.vocabulary import Vocabulary
+from features.vocabulary import Vocabulary, pack_strings
 from recsvc.model.arrays import Columns, LeadColumns, MemberColumns
 
 
@@ -86,6 +86,16 @@ class Table(Generic[Columns]):
         """The ids of global rows."""
         ids, tail, count = self._ids.ids, self._tail_ids, self.base_count
         return [ids[row] if row < count else tail[row - count] for row in rows]
+
+    def packed_ids(
+        self, rows: NDArray[np.int64]
+    ) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]:
+        """The ids of global rows (int64[n]) for compiled code: the UTF-8 bytes of ids (uint8[b]),
+        where each begins (int64[k + 1]), and which of them the rows have (int64[n]).
+        """
+        if not self.tail_count or len(rows) == 0 or rows.max() < self.base_count:
+            return *self._ids.to_arrays(), rows
+        return *pack_strings(self.identifiers_of(rows.tolist())), np.arange(len(rows))
 
     def record(self, row: int) -> bytes:
         """The JSON record of a global row."""

@@ -13,6 +13,7 @@ from itertools import islice
 from typing import Any
 
 from features.entities import Conflict, Event, EventKind, Lead, Member
+from recsvc.convert.list_bytes import item_bytes
 from recsvc.matching.listed_members import MemberConfig
 from recsvc.matching.pipeline import Pipeline, PipelineConfig
 from recsvc.matching.queries import ListQuery, Wanted
@@ -66,9 +67,9 @@ def _ask(snapshot: Snapshot, members: list[str], leads: list[str]) -> None:
     pipeline = Pipeline(snapshot)
     for query in _QUERIES:
         for member in members:
-            pipeline.recommend(member, query)
+            item_bytes(pipeline.recommend(member, query).items, "", 0)
         for lead in leads:
-            pipeline.match(lead, query)
+            item_bytes(pipeline.match(lead, query).items, "", 0)
     # The first lead may be closed, or few may see it; a draft by nobody is for everybody.
     scanning = PipelineConfig(members=MemberConfig(all_below=0))
     Pipeline(snapshot, scanning).match(Lead(""), ListQuery(count=2))
