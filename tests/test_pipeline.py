@@ -233,7 +233,7 @@ class Listener:
     removals: dict[Verdict, int] = field(default_factory=dict)
 
     def ran(
-        self, stages: Sequence[str], moments: Sequence[float], removed: Mapping[Verdict, int]
+        self, stages: tuple[str, ...], moments: Sequence[float], removed: Mapping[Verdict, int]
     ) -> None:
         assert len(moments) == len(stages) + 1
         assert list(moments) == sorted(moments)

@@ -33,7 +33,7 @@ class Stages:
         self.seconds: dict[str, list[float]] = defaultdict(list)
 
     def ran(
-        self, stages: Sequence[str], moments: Sequence[float], removed: Mapping[Verdict, int]
+        self, stages: tuple[str, ...], moments: Sequence[float], removed: Mapping[Verdict, int]
     ) -> None:
         """Of one answer."""
         for stage, (begin, end) in zip(stages, pairwise(moments), strict=True):

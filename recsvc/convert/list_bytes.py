@@ -100,18 +100,8 @@ def _write_items(
     keys, places, said = borrowed((keys, places, said))
     slots = np.empty((len(record), MOST_REASONS), np.int64)
     sizes = np.empty(len(record), np.int64)
-    total = 0
-    for i in range(len(record)):
-        name = len(prefix) + starts[rows[i] + 1] - starts[rows[i]]
-        reasons = _find_reasons(record, i, keys, places, slots)
-        if reasons < 0:
-            return -1
-        numbers = 1 + (record[i, TAKEN] != 0.0)
-        numbers += (not np.isnan(record[i, LIKELY])) + (not np.isnan(record[i, DISTANCE]))
-        position = 1 + _varint_size(offset + i)
-        sizes[i] = 1 + _varint_size(name) + name + position + (1 + _NUMBER) * numbers + reasons
-        total += 1 + _varint_size(sizes[i]) + sizes[i]
-    if total > len(out):
+    total = _measure(record, len(prefix), offset, starts, rows, keys, places, slots, sizes)
+    if total < 0 or total > len(out):
         return total
     raw, at = record.view(np.uint8), 0
     for i in range(len(record)):
@@ -121,14 +111,39 @@ def _write_items(
         at = _put(out, at, prefix, 0, len(prefix))
         at = _put(out, at, ids, first, last)
         at = _put_varint(out, _put_tag(out, at, _POSITION), offset + i)
-        at = _put_number(out, at, _SCORE, raw[i], SCORE)
-        if not np.isnan(record[i, LIKELY]):
-            at = _put_number(out, at, _LIKELY, raw[i], LIKELY)
+        at = _put_known(out, at, _SCORE, record, raw, i, SCORE)
+        at = _put_known(out, at, _LIKELY, record, raw, i, LIKELY)
         at = _put_reasons(out, at, record, raw, i, places, said, slots)
-        if not np.isnan(record[i, DISTANCE]):
-            at = _put_number(out, at, _DISTANCE, raw[i], DISTANCE)
+        at = _put_known(out, at, _DISTANCE, record, raw, i, DISTANCE)
         if record[i, TAKEN] != 0.0:
-            at = _put_number(out, at, _ADJUSTMENT, raw[i], TAKEN)
+            at = _put_known(out, at, _ADJUSTMENT, record, raw, i, TAKEN)
+    return total
+
+
+@njit(cache=True, nogil=True, forceinline=True)
+def _measure(
+    record: F64,
+    prefix: int,
+    offset: int,
+    starts: I64,
+    rows: I64,
+    keys: I32,
+    places: I32,
+    slots: I64,
+    sizes: I64,
+) -> int:
+    """How many bytes each item takes, and all with their tags; -1 when a reason is not kept."""
+    total = 0
+    for i in range(len(record)):
+        reasons = _find_reasons(record, i, keys, places, slots)
+        if reasons < 0:
+            return -1
+        name = prefix + starts[rows[i] + 1] - starts[rows[i]]
+        numbers = (not np.isnan(record[i, SCORE])) + (record[i, TAKEN] != 0.0)
+        numbers += (not np.isnan(record[i, LIKELY])) + (not np.isnan(record[i, DISTANCE]))
+        size = 1 + _varint_size(name) + name + 1 + _varint_size(offset + i)
+        sizes[i] = size + (1 + _NUMBER) * numbers + reasons
+        total += 1 + _varint_size(sizes[i]) + sizes[i]
     return total
 
 
@@ -162,10 +177,12 @@ def _put_reasons(
 
 
 @njit(cache=True, nogil=True, forceinline=True)
-def _put_number(out: U8, at: int, tag: int, raw: U8, column: int) -> int:
-    """A field with the number of a column of a record (its bytes)."""
+def _put_known(out: U8, at: int, tag: int, record: F64, raw: U8, i: int, column: int) -> int:
+    """A field with a number of an item's record (`raw`: its bytes), if it is known."""
+    if np.isnan(record[i, column]):
+        return at
     begin = _NUMBER * column
-    return _put(out, _put_tag(out, at, tag), raw, begin, begin + _NUMBER)
+    return _put(out, _put_tag(out, at, tag), raw[i], begin, begin + _NUMBER)
 
 
 @njit(cache=True, nogil=True, forceinline=True)

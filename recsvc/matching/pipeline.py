@@ -53,7 +53,7 @@ class StageObserver(Protocol):
     """Hears of each answer."""
 
     def ran(
-        self, stages: Sequence[str], moments: Sequence[float], removed: Mapping[Verdict, int]
+        self, stages: tuple[str, ...], moments: Sequence[float], removed: Mapping[Verdict, int]
     ) -> None:
         """`moments` (s): when each stage began, one after the other, and when the last one ended;
         how many candidates each filter took.
@@ -62,7 +62,7 @@ class StageObserver(Protocol):
 
 class _Nobody:
     def ran(
-        self, stages: Sequence[str], moments: Sequence[float], removed: Mapping[Verdict, int]
+        self, stages: tuple[str, ...], moments: Sequence[float], removed: Mapping[Verdict, int]
     ) -> None:
         pass
 

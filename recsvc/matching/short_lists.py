@@ -58,7 +58,9 @@ def from_short_list(
         return None
     if len(opened) > _MOST_OPENED or not _as_listed(snapshot, row):
         return None
-    found = _still_open(
+    most = max(acted, most) if actions else most
+    found = np.empty(most + len(opened), np.int64)
+    count = _still_open(
         snapshot.filter_world,
         filtered.state.record,
         lists.row,
@@ -67,9 +69,10 @@ def from_short_list(
         filtered.visible,
         filtered.tick,
         least,
-        max(acted, most) if actions else most,
+        most,
+        found,
     )
-    return found if len(found) else None
+    return found[:count] if count else None
 
 
 def members_from_list(
@@ -136,10 +139,12 @@ def _still_open(
     tick: int,
     least: int,
     most: int,
-) -> I64:
-    """The best listed leads that are left, and all that opened; nothing if too few are."""
+    found: I64,
+) -> int:
+    """The best listed leads that are left, and all that opened, into `found`; how many, none if too
+    few are.
+    """
     lists, opened, visible = borrowed((lists, opened, visible))
-    found = np.empty(most + len(opened), np.int64)
     count = 0
     for row in lists[member]:
         if count == most or row < 0:
@@ -148,12 +153,12 @@ def _still_open(
             found[count] = row
             count += 1
     if count < least:
-        return found[:0]
+        return 0
     for row in opened:
         if is_left(world, open_leads, visible, tick, row):
             found[count] = row
             count += 1
-    return found[:count]
+    return count
 
 
 @njit(cache=True)

@@ -8,8 +8,10 @@ serves them on one port. Without that variable the numbers stay in the process.
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
+from operator import sub
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -146,7 +148,8 @@ class Metrics:
             registry=self.registry,
             multiprocess_mode="livesum",
         )
-        self._answers: list[tuple[Sequence[str], Sequence[float], Mapping[Verdict, int]]] = []
+        self._moments: dict[tuple[str, ...], list[Sequence[float]]] = {}
+        self._took: list[Mapping[Verdict, int]] = []
         self._stage_seconds: dict[str, _Observed] = {}
         self._removed_counts: dict[Verdict, _Counted] = {}
         self._ended: dict[tuple[str, str, str], _Counted] = {}
@@ -154,10 +157,11 @@ class Metrics:
         self._at_hand = 0
 
     def ran(
-        self, stages: Sequence[str], moments: Sequence[float], removed: Mapping[Verdict, int]
+        self, stages: tuple[str, ...], moments: Sequence[float], removed: Mapping[Verdict, int]
     ) -> None:
         """An answer; see `StageObserver`."""
-        self._answers.append((stages, moments, removed))
+        self._moments.setdefault(stages, []).append(moments)
+        self._took.append(removed)
 
     def call(self, method: str, status: str, reason: str, seconds: float, count: int = 1) -> None:
         """One call that ended, or so many alike."""
@@ -178,16 +182,26 @@ class Metrics:
     def flush(self) -> None:
         """Adds what was gathered to the numbers that are shown."""
         self._in_flight.set(self._at_hand)
-        for stages, moments, removed in self._answers:
-            for stage, (begin, end) in zip(stages, pairwise(moments), strict=True):
-                self._stage(stage).waiting.append(end - begin)
-            for verdict, count in removed.items():
-                self._filter(verdict).count += count
-        self._answers.clear()
+        self._gather()
         for observed in (*self._stage_seconds.values(), *self._call_seconds.values()):
             observed.flush()
         for counted in (*self._removed_counts.values(), *self._ended.values()):
             counted.flush()
+
+    def _gather(self) -> None:
+        """Adds up what answers took, stage by stage and filter by filter."""
+        for stages, moments in self._moments.items():
+            columns = zip(*moments, strict=True)
+            for stage, (begins, ends) in zip(stages, pairwise(columns), strict=True):
+                self._stage(stage).waiting.extend(map(sub, ends, begins))
+        took: dict[Verdict, int] = defaultdict(int)
+        for removed in self._took:
+            for verdict, count in removed.items():
+                took[verdict] += count
+        for verdict, count in took.items():
+            self._filter(verdict).count += count
+        self._moments.clear()
+        self._took.clear()
 
     def _stage(self, name: str) -> _Observed:
         found = self._stage_seconds.get(name)
