@@ -12,6 +12,7 @@ import grpc
 import uvloop
 
 from recsvc.serving.collector import leave_to_reference_counts
+from recsvc.serving.intake import Intake
 from recsvc.settings import Settings
 from recsvc.v1 import recommendation_pb2_grpc
 
@@ -61,11 +62,12 @@ async def _serve(servicer: Any) -> None:
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         )
     )
-    recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server(servicer, server)
+    intake: Any = Intake(server)
+    recommendation_pb2_grpc.add_RecommendationServiceServicer_to_server(servicer, intake)
     port = server.add_insecure_port("127.0.0.1:0")
     stopping = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stopping.set)
-    await server.start()
+    await intake.start()
     leave_to_reference_counts()
     print(f"{READY}{port}", flush=True)
     await stopping.wait()

@@ -12,6 +12,7 @@ from structlog.typing import FilteringBoundLogger
 
 from recsvc.errors import ConfigError
 from recsvc.serving.call_log import CallLog
+from recsvc.serving.intake import Intake
 from recsvc.serving.interceptors import Authenticator, Guard
 from recsvc.serving.metrics import Metrics
 from recsvc.serving.servicers.catalog import CatalogServicer
@@ -77,7 +78,7 @@ async def build_server(
     service: Service,
     health_servicer: health_pb2_grpc.HealthServicer,
     guard: Guard,
-) -> grpc.aio.Server:
+) -> Intake:
     """The server of all services; it listens nowhere yet."""
     guard.follow(service.together)
     guard.protect(await traced(_handlers(service), settings.tracing))
@@ -98,12 +99,14 @@ async def build_server(
             ("grpc.http2.min_recv_ping_interval_without_data_ms", 10_000),
         ),
     )
-    server.add_generic_rpc_handlers((guard,))
-    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, server)
+    intake: Any = Intake(server)
+    intake.add_generic_rpc_handlers((guard,))
+    health_pb2_grpc.add_HealthServicer_to_server(health_servicer, intake)
     if settings.reflection:
         names = (RANKING, *ALWAYS, health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection(names, server)
-    return server
+        reflection.enable_server_reflection(names, intake)
+    taken: Intake = intake
+    return taken
 
 
 class _Registry:

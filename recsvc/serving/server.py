@@ -8,7 +8,6 @@ import socket
 from collections.abc import Callable
 from contextlib import suppress
 
-import grpc
 from grpc_health.v1 import health, health_pb2
 from structlog.typing import FilteringBoundLogger
 
@@ -22,6 +21,7 @@ from recsvc.serving.attribution import AttributionCodec
 from recsvc.serving.call_log import CallLog
 from recsvc.serving.grpc_server import ALWAYS, RANKING, build_guard, build_server, listen
 from recsvc.serving.heartbeat import Heartbeat
+from recsvc.serving.intake import Intake
 from recsvc.serving.keeper import Keeper, archive_folder
 from recsvc.serving.knobs import pipeline_config
 from recsvc.serving.metrics import Metrics
@@ -118,7 +118,7 @@ class Server:
         ]
         self._schedulers = [self._scheduler(w, settings) for w in self.workers.values()]
         self._health_tasks: set[asyncio.Task[None]] = set()
-        self._grpc: grpc.aio.Server | None = None
+        self._grpc: Intake | None = None
 
     async def start(self, address: str) -> int:
         """Loads every tenant's model, then listens on `address`; the port it got.
@@ -134,7 +134,7 @@ class Server:
         for name in ALWAYS:
             await self._health.set(name, _SERVING)
         self._grpc = await build_server(self._settings, self._service, self._health, self._guard)
-        port = listen(self._grpc, address, self._settings.tls)
+        port = listen(self._grpc.server, address, self._settings.tls)
         await self._grpc.start()
         await self._set_health()
         self._heartbeat.start()
@@ -152,7 +152,7 @@ class Server:
         await self._health.enter_graceful_shutdown()
         self._service.draining.set()
         if self._grpc is not None:
-            await self._grpc.stop(grace)
+            await self._grpc.server.stop(grace)
         await asyncio.gather(*(scheduler.aclose() for scheduler in self._schedulers))
         await asyncio.gather(*(arrivals.aclose() for arrivals in self._arrivals.values()))
         await asyncio.gather(*(keeper.aclose() for keeper in self._keepers))
