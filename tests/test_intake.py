@@ -53,7 +53,7 @@ def asking(channel: grpc.aio.Channel, method: str = _METHOD) -> Any:
     return channel.unary_unary(method, bytes, bytes)
 
 
-def test_the_pinned_grpc_can_take_more() -> None:
+async def test_the_pinned_grpc_can_take_more() -> None:
     assert can_take_more(getattr(grpc.aio.server(), "_server", None))
     assert not can_take_more(None)
 
