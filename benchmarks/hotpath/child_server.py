@@ -1,4 +1,4 @@
-"""A gRPC server set up as a worker's (options, loop, frozen collector): what we compare with."""
+"""A gRPC server set up as a worker's (options, loop, intake, collector): what we compare with."""
 
 # ruff: noqa: N802 - the contract names the methods
 

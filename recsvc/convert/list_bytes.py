@@ -63,14 +63,17 @@ def _bytes_of(text: str) -> U8:
 
 
 def _keep_reasons(page: Page) -> None:
-    """All reasons of a page, each up to its weight, which comes last."""
+    """Those reasons of a page that are not kept yet, each up to its weight, which comes last."""
+    kept = page.texts.encoded
     for count, facts in zip(page.told.counts.tolist(), page.told.fact.tolist(), strict=True):
         for group, kind, a, b in facts[:count]:
+            if (group, kind, a, b) in kept:
+                continue
             text = page.texts.text(kind, a, b).encode()
             code = bytes([_CODE]) + _varint(_CODES[group])
             body = code + bytes([_TEXT]) + _varint(len(text)) + text + bytes([_WEIGHT])
             length = _varint(len(body) + _NUMBER)
-            page.texts.encoded.add((group, kind, a, b), bytes([_REASON]) + length + body)
+            kept.add((group, kind, a, b), bytes([_REASON]) + length + body)
 
 
 def _varint(value: int) -> bytes:

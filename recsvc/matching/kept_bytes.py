@@ -35,6 +35,9 @@ class KeptBytes:
         self.data: U8 = np.zeros(_BYTES, np.uint8)
         """[b] all bytes."""
 
+    def __contains__(self, key: Sequence[int]) -> bool:
+        return bool(self.places[int(slot_of(self.keys, self.places, *key)), 1])
+
     def add(self, key: Sequence[int], value: bytes) -> None:
         """Keeps bytes (at least one) under a key; what is kept under it already stays."""
         if 2 * self.count >= len(self.keys):

@@ -5,10 +5,9 @@ Everything here is synchronous, CPU only and takes milliseconds; one thread at a
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from time import perf_counter
+from time import perf_counter, time_ns
 from typing import Protocol
 
 from features.entities import Lead
@@ -45,7 +44,7 @@ from recsvc.model.verdicts import Verdict
 _OF_MEMBER, _OF_LEAD = silent_groups(SAME_FOR_MEMBER), silent_groups(SAME_FOR_LEAD)
 
 
-LIST_STAGES = ("filter", "retrieve", "rank", "diversify", "explain")
+_LIST_STAGES = ("filter", "retrieve", "rank", "diversify", "explain")
 _SCORE_STAGES = ("rank",)
 
 
@@ -77,7 +76,7 @@ class PipelineConfig:
 
 def now_us() -> int:
     """The present, in microseconds since the epoch."""
-    return time.time_ns() // 1000
+    return time_ns() // 1000
 
 
 class Pipeline:
@@ -203,7 +202,7 @@ class Pipeline:
         moments.append(perf_counter())
         items = explained_page(texts, found, query, order, taken)
         moments.append(perf_counter())
-        self._observer.ran(LIST_STAGES, moments, removed)
+        self._observer.ran(_LIST_STAGES, moments, removed)
         return RankedList(
             items=items,
             more=len(order) > query.offset + query.count,

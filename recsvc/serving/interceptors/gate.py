@@ -1,6 +1,6 @@
 """The queue in front of the handlers: calls wait where they are seen, and more of them are refused.
 
-A worker answers one call after the other, and grpc.aio takes one call in for each few turns of the
+A worker answers one call after the other, and grpc.aio takes few calls in for each turn of the
 event loop: under load calls would pile up inside gRPC, where nobody can refuse them, and each would
 wait for all before it. So a handler waits for its turn here, and every few turns the calls that
 came meanwhile are taken in, all of them, before anybody else is served: what waits unseen makes a
@@ -45,8 +45,8 @@ _EMPTY_SECONDS = 0.000_01
 _BLOCK_SECONDS = 0.02
 _EMPTY_SHARE = 0.32
 """A look of a storm ends when the turns of a block had nothing to do for such a share of it. While
-calls are left it is .16 to .24 of it: gRPC's thread hands them over one by one. At twice the peak,
-with nothing left, it is .42.
+calls are left it is .16 to .24 of it, at twice the peak, with nothing left, .42 (measured while
+calls were taken in one by one, see `intake`).
 """
 
 _FEW = 16
@@ -145,7 +145,7 @@ class Gate:
 
     async def _look_in_storm(self) -> bool:
         """The same; whether gRPC has no more. It never waits for gRPC's thread: to be woken takes
-        longer than to refuse a call, and calls are handed over one by one.
+        longer than to refuse a call.
         """
         begin = now = block = self._clock()
         empty = 0.0

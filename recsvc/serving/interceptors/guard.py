@@ -159,8 +159,7 @@ class Guard(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the
             try:
                 self._admit(call, context)
                 await self._gate.turn(self._in_flight)
-                if _is_late(context):
-                    raise _late()
+                _check_time(context)
                 reply = await inner(read(request), context)
             except BaseException as error:
                 refusal = self._failed(call, context, error)
@@ -188,8 +187,7 @@ class Guard(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the
         try:
             self._admit(call, context)
             await self._gate.turn(self._in_flight)
-            if _is_late(context):
-                raise _late()
+            _check_time(context)
             yield call
         except BaseException as error:
             refusal = self._failed(call, context, error)
@@ -230,9 +228,10 @@ class Guard(grpc.GenericRpcHandler):  # type: ignore[type-arg]  # generic in the
         self._over.append(call)
 
 
-def _late() -> DeadlineExceededError:
-    """Nobody waits for the answer any more."""
-    return DeadlineExceededError("the deadline passed before the call was begun")
+def _check_time(context: Context) -> None:
+    """Raises DeadlineExceededError when nobody waits for the answer any more."""
+    if _is_late(context):
+        raise DeadlineExceededError("the deadline passed before the call was begun")
 
 
 def _is_late(context: Context) -> bool:
