@@ -22,8 +22,9 @@ def _outcome() -> Outcome:
         for share in (1.0, 0.01)
     ]
     growth = [
-        {"kind": kind, "members": 10 * n, "leads": 20 * n, "us": 5.0 * n}
+        {"kind": kind, "listed": listed, "members": 10 * n, "leads": 20 * n, "us": 5.0 * n}
         for kind in ("recommend", "match")
+        for listed in (True, False)
         for n in (1, 3)
     ]
     return Outcome(

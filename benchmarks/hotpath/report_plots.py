@@ -70,10 +70,13 @@ def _growth(points: Sequence[Mapping[str, Any]]) -> str:
     figure, panels = _panels(2)
     grows = (("recommend", "leads"), ("match", "members"))
     for axes, (kind, what) in zip(panels, grows, strict=True):
-        here = [p for p in points if p["kind"] == kind]
-        axes.plot([p[what] for p in here], [p["us"] for p in here], marker="o", color=_SERVED)
+        for listed, label, color in ((True, "short lists", _SERVED), (False, "none", _OTHERS[0])):
+            here = [p for p in points if (p["kind"], p["listed"]) == (kind, listed)]
+            took = [p["us"] for p in here]
+            axes.plot([p[what] for p in here], took, marker="o", color=color, label=label)
         axes.set(xscale="log", xlabel=what, title=kind, ylabel="median in process, µs")
         axes.set_ylim(bottom=0)
+        axes.legend(fontsize=8)
     return svg(figure)
 
 

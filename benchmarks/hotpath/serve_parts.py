@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
 from benchmarks.hotpath.als import factors_file
+from benchmarks.hotpath.growth import measure_growth
 from benchmarks.hotpath.grown import grown_models
 from benchmarks.hotpath.instructions import can_count, measure_instructions
 from benchmarks.hotpath.outcome import Outcome
@@ -16,7 +18,7 @@ from benchmarks.hotpath.serve_load import measure_kill, measure_load
 from benchmarks.hotpath.serve_overload import measure_overload
 from benchmarks.hotpath.serve_rank import RankPlan, measure_ranking
 from benchmarks.hotpath.serve_writes import measure_import, measure_read_your_writes
-from benchmarks.hotpath.stages import measure_growth, measure_stages
+from benchmarks.hotpath.stages import measure_stages
 from benchmarks.hotpath.worlds import Step, World
 
 
@@ -101,7 +103,10 @@ async def _stages(plan: Plan) -> None:
 
 async def _growth(plan: Plan) -> None:
     factors = (1, 2) if plan.quick else (1, 3, 10)
-    plan.outcome.add(measure_growth(plan.world.bundle(), factors, plan.step, plan.outcome.series))
+    found = measure_growth(
+        plan.world.bundle(), factors, os.cpu_count() or 1, plan.step, plan.outcome.series
+    )
+    plan.outcome.add(found)
 
 
 async def _instructions(plan: Plan) -> None:

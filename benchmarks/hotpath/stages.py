@@ -1,4 +1,4 @@
-"""Where the time of a request goes, in process: latencies by stage, and growth with the tables."""
+"""Where the time of a request goes, in process: latencies by stage."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from typing import Any
 import numpy as np
 
 from benchmarks.hotpath.asking import sample
-from benchmarks.hotpath.grown import grow
 from benchmarks.hotpath.quality import exhaustive, overlap
 from benchmarks.hotpath.worlds import SEED, Step
 from benchmarks.musts import Figure
@@ -21,9 +20,8 @@ from recsvc.model.bundle import Bundle
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
-_WARM = 20
-_COMPARED = 30
-_GROWTH_ASKED = 200
+WARM = 20
+COMPARED = 30
 
 
 class Stages:
@@ -48,9 +46,9 @@ def measure_stages(bundle: Bundle, count: int, step: Step, series: dict[str, Any
         step(f"stages of {kind}")
         asked = sample(ids, count, SEED)
         stages = Stages()
-        total = _latencies(_asker(kind, Pipeline(snapshot)), asked[:_WARM])
-        total = _latencies(_asker(kind, Pipeline(snapshot, observer=stages)), asked)
-        quality = _overlap(kind, snapshot, asked[:_COMPARED])
+        total = latencies(asker(kind, Pipeline(snapshot)), asked[:WARM])
+        total = latencies(asker(kind, Pipeline(snapshot, observer=stages)), asked)
+        quality = overlap_of(kind, snapshot, asked[:COMPARED])
         seconds = {"all": total, **stages.seconds}
         series[f"stages_{kind}_us"] = {
             name: [round(1e6 * value, 1) for value in values] for name, values in seconds.items()
@@ -63,40 +61,14 @@ def measure_stages(bundle: Bundle, count: int, step: Step, series: dict[str, Any
     return found
 
 
-def measure_growth(
-    bundle: Bundle, factors: Sequence[int], step: Step, series: dict[str, Any]
-) -> list[Figure]:
-    """Median latency in process, by how many leads and how many members there are."""
-    members, leads = len(bundle.member_ids), len(bundle.lead_ids)
-    points: list[dict[str, float | str]] = []
-    found = []
-    for kind in ("recommend", "match"):
-        for factor in factors:
-            more = (members, leads * factor) if kind == "recommend" else (members * factor, leads)
-            step(f"growth: {more[0]:,} members, {more[1]:,} leads")
-            grown = bundle if factor == 1 else grow(bundle, *more, SEED)
-            snapshot = Snapshot(grown)
-            ids = grown.member_ids.ids if kind == "recommend" else grown.lead_ids.ids
-            asked = sample(ids, _GROWTH_ASKED, SEED)
-            ask = _asker(kind, Pipeline(snapshot))
-            _latencies(ask, asked[:_WARM])
-            us = 1e6 * float(np.median(_latencies(ask, asked)))
-            quality = _overlap(kind, snapshot, asked[:_COMPARED])
-            points.append({"kind": kind, "members": more[0], "leads": more[1], "us": us, **quality})
-            row = f"growth_{kind}_{more[0]}_members_{more[1]}_leads"
-            found.append(Figure(row, us, "µs", quality=quality))
-    series["growth"] = points
-    return found
-
-
-def _asker(kind: str, pipeline: Pipeline) -> Callable[[str], object]:
+def asker(kind: str, pipeline: Pipeline) -> Callable[[str], object]:
     query = ListQuery(count=10)
     if kind == "recommend":
         return lambda member: pipeline.recommend(member, query)
     return lambda lead: pipeline.match(lead, query)
 
 
-def _latencies(ask: Callable[[str], object], ids: Sequence[str]) -> list[float]:
+def latencies(ask: Callable[[str], object], ids: Sequence[str]) -> list[float]:
     found = []
     for identifier in ids:
         begin = time.perf_counter()
@@ -105,7 +77,7 @@ def _latencies(ask: Callable[[str], object], ids: Sequence[str]) -> list[float]:
     return found
 
 
-def _overlap(kind: str, snapshot: Snapshot, ids: Sequence[str]) -> dict[str, float]:
+def overlap_of(kind: str, snapshot: Snapshot, ids: Sequence[str]) -> dict[str, float]:
     pipeline = Pipeline(snapshot)
     query = ListQuery(count=10)
     if kind == "recommend":
