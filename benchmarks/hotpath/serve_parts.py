@@ -9,8 +9,8 @@ from enum import StrEnum
 from pathlib import Path
 
 from benchmarks.hotpath.als import factors_file
-from benchmarks.hotpath.growth import measure_growth
 from benchmarks.hotpath.grown import grown_models
+from benchmarks.hotpath.growth import measure_growth
 from benchmarks.hotpath.instructions import can_count, measure_instructions
 from benchmarks.hotpath.outcome import Outcome
 from benchmarks.hotpath.serve_life import measure_memory, measure_start, measure_swap
