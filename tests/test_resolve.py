@@ -15,7 +15,9 @@ from features.location import member_places
 from recsvc.errors import InvalidRegionCodeError
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.lead_filter import filter_leads
+from recsvc.matching.listed_members import MemberConfig, listed_members
 from recsvc.matching.masks import Masked, mask_leads, mask_members
+from recsvc.matching.member_filter import filter_members
 from recsvc.matching.queries import Wanted
 from recsvc.matching.resolve import resolve
 from recsvc.matching.retrieve import listed_leads
@@ -44,7 +46,14 @@ def members_for(snapshot: Snapshot, lead_id: str, wanted: Wanted) -> set[str]:
     eligibility, _ = resolve(snapshot, wanted, snapshot.members)
     columns, local = snapshot.leads.locate(snapshot.leads.row(lead_id))
     masked = mask_members(snapshot, columns, local, lead_id, eligibility, NOW_US)
-    return kept(snapshot.members.identifiers(), snapshot.members.row, masked)
+    filtered = filter_members(snapshot, columns, local, lead_id, NOW_US, eligibility)
+    found = kept(snapshot.members.identifiers(), snapshot.members.row, masked)
+    assert (filtered.eligible_count, filtered.removed) == (len(found), masked.removed)
+    for config in (MemberConfig(), MemberConfig(all_below=0)):
+        filtered = filter_members(snapshot, columns, local, lead_id, NOW_US, eligibility)
+        rows = listed_members(snapshot, columns, local, filtered, 40, config)
+        assert {snapshot.members.identifier(r) for r in rows.tolist()} == found
+    return found
 
 
 def kept(ids: Iterable[str], row: Callable[[str], int], masked: Masked) -> set[str]:

@@ -12,7 +12,7 @@ from recsvc.matching.filters import Eligibility
 from recsvc.matching.listed_members import MemberConfig
 from recsvc.matching.masks import mask_leads
 from recsvc.matching.pipeline import Pipeline, PipelineConfig, now_us
-from recsvc.matching.queries import ListQuery
+from recsvc.matching.queries import ANYTHING, ListQuery, Wanted
 from recsvc.matching.resolve import resolve
 from recsvc.model.arrays import F32
 from recsvc.model.bundle import Bundle
@@ -26,10 +26,15 @@ Lists = Mapping[str, Sequence[str]]
 """Who or what was asked about -> the ids answered, best first."""
 
 
-def exhaustive(snapshot: Snapshot, members: Sequence[str] = (), leads: Sequence[str] = ()) -> Lists:
+def exhaustive(
+    snapshot: Snapshot,
+    members: Sequence[str] = (),
+    leads: Sequence[str] = (),
+    wanted: Wanted = ANYTHING,
+) -> Lists:
     """What the full ranker says over *every* eligible lead of members, or member of leads."""
     pipeline = Pipeline(snapshot, _ALL)
-    query = ListQuery(count=DEPTH)
+    query = ListQuery(count=DEPTH, wanted=wanted)
     found = {m: [i.id for i in pipeline.recommend(m, query).items] for m in members}
     return found | {x: [i.id for i in pipeline.match(x, query).items] for x in leads}
 

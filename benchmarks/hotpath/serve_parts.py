@@ -13,6 +13,7 @@ from benchmarks.hotpath.grown import grown_models
 from benchmarks.hotpath.growth import measure_growth
 from benchmarks.hotpath.instructions import can_count, measure_instructions
 from benchmarks.hotpath.outcome import Outcome
+from benchmarks.hotpath.restricted import measure_restricted
 from benchmarks.hotpath.serve_life import measure_memory, measure_start, measure_swap
 from benchmarks.hotpath.serve_load import measure_kill, measure_load
 from benchmarks.hotpath.serve_overload import measure_overload
@@ -98,7 +99,9 @@ async def _country(plan: Plan) -> None:
 
 async def _stages(plan: Plan) -> None:
     count = 50 if plan.quick else 1_000
-    plan.outcome.add(measure_stages(plan.world.bundle(), count, plan.step, plan.outcome.series))
+    bundle = plan.world.bundle()
+    plan.outcome.add(measure_stages(bundle, count, plan.step, plan.outcome.series))
+    plan.outcome.add(measure_restricted(bundle, min(count, 200), plan.step))
 
 
 async def _growth(plan: Plan) -> None:

@@ -15,7 +15,7 @@ from benchmarks.hotpath.quality import exhaustive, overlap
 from benchmarks.hotpath.worlds import SEED, Step
 from benchmarks.musts import Figure
 from recsvc.matching.pipeline import Pipeline
-from recsvc.matching.queries import ListQuery
+from recsvc.matching.queries import ANYTHING, ListQuery, Wanted
 from recsvc.model.bundle import Bundle
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
@@ -61,14 +61,16 @@ def measure_stages(bundle: Bundle, count: int, step: Step, series: dict[str, Any
     return found
 
 
-def asker(kind: str, pipeline: Pipeline) -> Callable[[str], object]:
-    query = ListQuery(count=10)
+def asker(kind: str, pipeline: Pipeline, wanted: Wanted = ANYTHING) -> Callable[[str], object]:
+    """What asks for ten."""
+    query = ListQuery(count=10, wanted=wanted)
     if kind == "recommend":
         return lambda member: pipeline.recommend(member, query)
     return lambda lead: pipeline.match(lead, query)
 
 
 def latencies(ask: Callable[[str], object], ids: Sequence[str]) -> list[float]:
+    """Seconds."""
     found = []
     for identifier in ids:
         begin = time.perf_counter()
@@ -77,11 +79,14 @@ def latencies(ask: Callable[[str], object], ids: Sequence[str]) -> list[float]:
     return found
 
 
-def overlap_of(kind: str, snapshot: Snapshot, ids: Sequence[str]) -> dict[str, float]:
+def overlap_of(
+    kind: str, snapshot: Snapshot, ids: Sequence[str], wanted: Wanted = ANYTHING
+) -> dict[str, float]:
+    """Of ten served with the full ranker's ten."""
     pipeline = Pipeline(snapshot)
-    query = ListQuery(count=10)
+    query = ListQuery(count=10, wanted=wanted)
     if kind == "recommend":
         served = {m: [i.id for i in pipeline.recommend(m, query).items] for m in ids}
-        return {"overlap_at_10": overlap(served, exhaustive(snapshot, members=ids))}
+        return {"overlap_at_10": overlap(served, exhaustive(snapshot, members=ids, wanted=wanted))}
     served = {x: [i.id for i in pipeline.match(x, query).items] for x in ids}
-    return {"overlap_at_10": overlap(served, exhaustive(snapshot, leads=ids))}
+    return {"overlap_at_10": overlap(served, exhaustive(snapshot, leads=ids, wanted=wanted))}

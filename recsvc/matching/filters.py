@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from features.location import nearest_km
+from features.location import EARTH_RADIUS_KM, haversine_km
 from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns, MemberColumns
 from recsvc.model.open_leads import lead_verdict
 from recsvc.model.recusals import holds
@@ -121,12 +121,8 @@ def wanted_leads(
 ) -> Bools:
     """Which leads (rows int64[n]) the request asks for; places as in `restrict_leads`."""
     keep = _common(leads.key, leads.topics, leads.organization, leads.region[:, None], rows, wanted)
-    if np.isfinite(wanted.max_distance_km):
-        at = np.flatnonzero(keep)
-        left = rows[at]
-        km = nearest_km(latitude, longitude, leads.latitude_rad[left], leads.longitude_rad[left])
-        keep[at] = km <= wanted.max_distance_km
-    return keep
+    own = leads.latitude_rad[:, None], leads.longitude_rad[:, None]
+    return _near(*own, rows, keep, latitude, longitude, wanted.max_distance_km)
 
 
 def restrict_members(
@@ -146,11 +142,9 @@ def wanted_members(
 ) -> Bools:
     """Which members (rows int64[n]) the request asks for; the place as in `restrict_members`."""
     keep = _common(members.key, members.topics, members.organization, members.region, rows, wanted)
-    if np.isfinite(wanted.max_distance_km):
-        at = np.flatnonzero(keep)
-        places = members.latitude_rad[rows[at]], members.longitude_rad[rows[at]]
-        keep[at] = nearest_km(*places, latitude, longitude) <= wanted.max_distance_km
-    return keep
+    here = np.array([latitude], np.float32), np.array([longitude], np.float32)
+    own = members.latitude_rad, members.longitude_rad
+    return _near(*own, rows, keep, *here, wanted.max_distance_km)
 
 
 def _common(
@@ -181,14 +175,55 @@ def _fits(
         of_topic, of_organization = len(wanted_topics) == 0, len(wanted_organizations) == 0
         of_region = wanted_region < 0
         for topic in wanted_topics:
-            for own in topics[row]:
-                of_topic |= own == topic
+            for place in range(topics.shape[1]):  # not `for own in topics[row]`: twice the time
+                of_topic |= topics[row, place] == topic
         for one in wanted_organizations:
             of_organization |= organization[row] == one
         for place in range(region.shape[1] if not of_region else 0):
             of_region |= region[row, place, level] == wanted_region
         keep[i] = of_topic and of_organization and of_region
     return keep
+
+
+def _near(
+    latitude: F32,
+    longitude: F32,
+    rows: I64,
+    keep: Bools,
+    to_latitude: F32,
+    to_longitude: F32,
+    most_km: float,
+) -> Bools:
+    """Which rows of those kept have a place (float32[n, p], radians) at most so far from one of
+    those given (float32[q]); unknown is not near.
+    """
+    if not np.isfinite(most_km):
+        return keep
+    return _within(latitude, longitude, rows, keep, to_latitude, to_longitude, most_km)
+
+
+@njit(cache=True)
+def _within(
+    latitude: F32,
+    longitude: F32,
+    rows: I64,
+    keep: Bools,
+    to_latitude: F32,
+    to_longitude: F32,
+    most_km: float,
+) -> Bools:
+    out = np.zeros(len(rows), np.bool_)
+    # Most are told by their latitude alone; the margin is for rounding.
+    band = most_km / EARTH_RADIUS_KM * (1.0 + 1e-6) + 1e-9
+    for i in range(len(rows)):
+        row = rows[i]
+        for place in range(latitude.shape[1] if keep[i] else 0):
+            lat, lon = np.float64(latitude[row, place]), np.float64(longitude[row, place])
+            for to in range(len(to_latitude)):
+                if abs(lat - to_latitude[to]) <= band:
+                    to_lat, to_lon = np.float64(to_latitude[to]), np.float64(to_longitude[to])
+                    out[i] |= haversine_km(to_lat, to_lon, lat, lon) <= most_km
+    return out
 
 
 def count_removed(verdicts: U8) -> dict[Verdict, int]:

@@ -56,7 +56,9 @@ def listed_members(
         return np.empty(0, np.int64)
     mark, tick = snapshot.member_search.marks.mark, filtered.tick
     rows = snapshot.members.base_count
-    if filtered.eligible_count <= max(config.all_below, 2 * depth):
+    if filtered.chosen is not None:
+        found = _of_chosen(snapshot, leads, local, filtered, filtered.chosen, depth, config)
+    elif filtered.eligible_count <= max(config.all_below, 2 * depth):
         found = kept_members(snapshot, filtered)
     elif (listed := _from_list(snapshot, leads, local, filtered, depth, config)) is not None:
         found = listed
@@ -66,6 +68,26 @@ def listed_members(
     if len(filtered.tail) == 0:
         return found
     return np.concatenate([found, _of_tail(snapshot, leads, local, filtered.tail, depth, config)])
+
+
+def _of_chosen(
+    snapshot: Snapshot,
+    leads: LeadColumns,
+    local: int,
+    filtered: MembersFiltered,
+    chosen: I64,
+    depth: int,
+    config: MemberConfig,
+) -> I64:
+    """All of them where they are few, or else found among them."""
+    count = snapshot.members.base_count
+    if len(chosen) <= max(config.all_below, 2 * depth, count // _FEW):
+        return chosen
+    verdict = np.full(count, Verdict.NOT_ELIGIBLE, np.uint8)
+    verdict[chosen] = Verdict.KEPT
+    mark = snapshot.member_search.marks.mark
+    scope = Scope(filtered.visible, verdict, mark, filtered.tick)
+    return _scanned(snapshot, leads, local, scope, filtered.risen, _depth(config, depth, count))
 
 
 def _from_list(

@@ -14,8 +14,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from recsvc.matching.filters import ANYTHING, Eligibility, restrict_members, wanted_members
 from recsvc.matching.masks import tail_member_verdicts
 from recsvc.model.arrays import I32, I64, U8, LeadColumns
+from recsvc.model.borrowed import borrowed
 from recsvc.model.history import Seen
 from recsvc.model.open_leads import lead_verdict
 from recsvc.model.open_members import row_of_key
@@ -30,8 +32,8 @@ class MembersFiltered(NamedTuple):
     """Who may be offered one lead.
 
     Base members: of visible organizations (bool[organizations + 1]), with nothing against them
-    (`verdict` uint8[n]), and not marked in the snapshot's marks with `tick`. Tail members: verdicts
-    (uint8[t]).
+    (`verdict` uint8[n]), and not marked in the snapshot's marks with `tick`; of these only `chosen`
+    (rows int64[k]) when the request asks for certain ones. Tail members: verdicts (uint8[t]).
     """
 
     verdict: U8
@@ -42,12 +44,18 @@ class MembersFiltered(NamedTuple):
     eligible_count: int
     removed: dict[Verdict, int]
     asked_us: int
+    chosen: I64 | None = None
 
 
 def filter_members(
-    snapshot: Snapshot, leads: LeadColumns, local: int, lead_id: str, now_us: int
+    snapshot: Snapshot,
+    leads: LeadColumns,
+    local: int,
+    lead_id: str,
+    now_us: int,
+    wanted: Eligibility = ANYTHING,
 ) -> MembersFiltered:
-    """The filters of one lead's list that asks for nobody in particular (see `mask_members`)."""
+    """The filters of one lead's list (see `mask_members`)."""
     members, search = snapshot.members, snapshot.member_search
     state, marks = search.open, search.marks
     organization, author = int(leads.organization[local]), int(leads.author_key[local])
@@ -85,15 +93,87 @@ def filter_members(
         counts[Verdict.DELETED + 1 : against] = counts[against + 1 :] = 0
     total = counts.tolist()
     removed = {verdict: total[verdict] for verdict in _COUNTED if total[verdict]}
-    return MembersFiltered(state.verdict, visible, tick, risen, tail, total[0], removed, now_us)
+    found = MembersFiltered(state.verdict, visible, tick, risen, tail, total[0], removed, now_us)
+    restricted = wanted.restricts and found.eligible_count
+    return _narrowed(snapshot, leads, local, found, wanted) if restricted else found
 
 
 def kept_members(snapshot: Snapshot, filtered: MembersFiltered) -> I64:
     """Global rows of all base members who may be offered the lead."""
-    kept = filtered.visible[snapshot.members.base.organization]
-    kept &= filtered.verdict == Verdict.KEPT
-    kept &= snapshot.member_search.marks.mark != filtered.tick
-    return np.flatnonzero(kept)
+    return _kept_rows(*_scan(snapshot, filtered))
+
+
+def _narrowed(
+    snapshot: Snapshot,
+    leads: LeadColumns,
+    local: int,
+    filtered: MembersFiltered,
+    wanted: Eligibility,
+) -> MembersFiltered:
+    """What is left of those who may be offered a lead when only some are wanted."""
+    place = float(leads.latitude_rad[local]), float(leads.longitude_rad[local])
+    members = snapshot.members
+    if wanted.candidate_keys is None:
+        rows = kept_members(snapshot, filtered)
+    else:
+        keys = np.sort(np.fromiter(wanted.candidate_keys, np.int64))
+        by_key = snapshot.member_search.runs.by_key
+        rows = _kept_of(*_scan(snapshot, filtered), members.base.key, by_key, keys)
+    chosen = rows[wanted_members(members.base, rows, wanted, *place)]
+    tail = filtered.tail.copy()
+    if len(tail):
+        restrict_members(tail, members.tail, wanted, *place)
+    left = len(chosen) + int((tail == Verdict.KEPT).sum())
+    removed = dict(filtered.removed)
+    if others := filtered.eligible_count - left:
+        removed[Verdict.NOT_ELIGIBLE] = others
+    return filtered._replace(eligible_count=left, removed=removed, chosen=chosen, tail=tail)
+
+
+def _scan(
+    snapshot: Snapshot, filtered: MembersFiltered
+) -> tuple[U8, NDArray[np.bool_], I32, I32, int]:
+    organization = snapshot.members.base.organization
+    marks = snapshot.member_search.marks.mark
+    return filtered.verdict, filtered.visible, organization, marks, filtered.tick
+
+
+@njit(cache=True)
+def _kept_rows(
+    verdict: U8, visible: NDArray[np.bool_], organization: I32, mark: I32, tick: int
+) -> I64:
+    """All base members who may be offered a lead."""
+    verdict, visible, organization, mark = borrowed((verdict, visible, organization, mark))
+    rows = np.empty(len(verdict), np.int64)
+    count = 0
+    for row in range(len(verdict)):
+        if _is_left(verdict, visible, organization, mark, tick, row):
+            rows[count] = row
+            count += 1
+    return rows[:count]
+
+
+@njit(cache=True)
+def _kept_of(
+    verdict: U8,
+    visible: NDArray[np.bool_],
+    organization: I32,
+    mark: I32,
+    tick: int,
+    keys: I64,
+    by_key: I32,
+    wanted: I64,
+) -> I64:
+    """Those of the members with `wanted` keys who may be offered a lead."""
+    verdict, visible, organization, mark = borrowed((verdict, visible, organization, mark))
+    rows = np.empty(len(wanted), np.int64)
+    count = 0
+    for key in wanted:
+        row = row_of_key(keys, by_key, key)
+        if row >= 0 and _is_left(verdict, visible, organization, mark, tick, row):
+            rows[count] = row
+            count += 1
+    return np.sort(rows[:count])
 
 
 def _recused(snapshot: Snapshot, key: int, author: int, organization: int) -> list[int]:
@@ -101,6 +181,14 @@ def _recused(snapshot: Snapshot, key: int, author: int, organization: int) -> li
     found = snapshot.recusals.members_of(key, author, organization)
     rows = (snapshot.members.row(member_id) for member_id in found)
     return [row for row in rows if row >= 0]
+
+
+@njit(cache=True, forceinline=True)
+def _is_left(
+    verdict: U8, visible: NDArray[np.bool_], organization: I32, mark: I32, tick: int, row: int
+) -> bool:
+    """Whether a base member may be offered the lead: what `MembersFiltered` says of one row."""
+    return bool(verdict[row] == 0 and visible[organization[row]] and mark[row] != tick)
 
 
 @njit(cache=True)

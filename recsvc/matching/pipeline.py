@@ -15,9 +15,8 @@ from recsvc.errors import ServiceError, UnknownLeadError, UnknownMemberError
 from recsvc.matching.candidates import CandidateConfig
 from recsvc.matching.explain import SAME_FOR_LEAD, SAME_FOR_MEMBER, silent_groups
 from recsvc.matching.lead_filter import filter_leads
-from recsvc.matching.listed_members import MemberConfig, listed_members, member_candidates
-from recsvc.matching.masks import Masked, mask_members
-from recsvc.matching.member_filter import MembersFiltered, filter_members
+from recsvc.matching.listed_members import MemberConfig, listed_members
+from recsvc.matching.member_filter import filter_members
 from recsvc.matching.modes import lead_mode, member_mode
 from recsvc.matching.page import Found, explained_page, order_items, pool_size
 from recsvc.matching.pairs import explain_pair, score_given
@@ -139,16 +138,10 @@ class Pipeline:
         leads, local = table.locate(row)
         wanted, unknown = resolve(snapshot, query.wanted, snapshot.members)
         depth, config = pool_size(query), self._config.members
-        masked: Masked | MembersFiltered
         moments = [perf_counter()]
-        if wanted.restricts or not snapshot.members.base_count:
-            masked = mask_members(snapshot, leads, local, lead_id, wanted, when)
-            moments.append(perf_counter())
-            rows = member_candidates(snapshot, leads, local, masked, depth, config)
-        else:
-            masked = filter_members(snapshot, leads, local, lead_id, when)
-            moments.append(perf_counter())
-            rows = listed_members(snapshot, leads, local, masked, depth, config)
+        masked = filter_members(snapshot, leads, local, lead_id, when, wanted)
+        moments.append(perf_counter())
+        rows = listed_members(snapshot, leads, local, masked, depth, config)
         moments.append(perf_counter())
         scored = score_members(snapshot, rows, leads, local, when)
         moments.append(perf_counter())

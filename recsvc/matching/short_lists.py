@@ -145,17 +145,18 @@ def _still_open(
     few are.
     """
     lists, opened, visible = borrowed((lists, opened, visible))
+    open_in, mark = open_leads.open_in, world.mark
     count = 0
     for row in lists[member]:
         if count == most or row < 0:
             break
-        if is_left(world, open_leads, visible, tick, row):
+        if is_left(open_in, visible, mark, tick, row):
             found[count] = row
             count += 1
     if count < least:
         return 0
     for row in opened:
-        if is_left(world, open_leads, visible, tick, row):
+        if is_left(open_in, visible, mark, tick, row):
             found[count] = row
             count += 1
     return count
