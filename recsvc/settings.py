@@ -137,7 +137,7 @@ class Settings(BaseSettings):
         default=(), description="Days on which nothing is pushed, `2027-02-17`"
     )
     max_in_flight: int = Field(
-        default=512, ge=1, description="Calls a worker takes at a time; more are told OVERLOADED"
+        default=1024, ge=1, description="Calls a worker takes at a time; more are told OVERLOADED"
     )
     max_queue_seconds: float = Field(
         default=0.3, gt=0, description="Calls that would wait longer for a turn are told OVERLOADED"
