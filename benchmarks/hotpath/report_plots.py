@@ -71,7 +71,7 @@ def _growth(points: Sequence[Mapping[str, Any]]) -> str:
     grows = (("recommend", "leads"), ("match", "members"))
     for axes, (kind, what) in zip(panels, grows, strict=True):
         for listed, label, color in ((True, "short lists", _SERVED), (False, "none", _OTHERS[0])):
-            here = [p for p in points if (p["kind"], p["listed"]) == (kind, listed)]
+            here = [p for p in points if (p["kind"], p.get("listed", True)) == (kind, listed)]
             took = [p["us"] for p in here]
             axes.plot([p[what] for p in here], took, marker="o", color=color, label=label)
         axes.set(xscale="log", xlabel=what, title=kind, ylabel="median in process, µs")
