@@ -10,14 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-
 from benchmarks.hotpath.asking import sample
 from benchmarks.hotpath.grown import LISTED_LEADS, grow, listed_leads
-from benchmarks.hotpath.stages import COMPARED, WARM, asker, latencies, overlap_of
+from benchmarks.hotpath.stages import median_us
 from benchmarks.hotpath.worlds import SEED, Step
 from benchmarks.musts import Figure
-from recsvc.matching.pipeline import Pipeline
 from recsvc.matching.prepare import make_lead_lists, make_short_lists
 from recsvc.model.bundle import Bundle
 from recsvc.model.snapshot import Snapshot, with_tables
@@ -38,7 +35,7 @@ def measure_growth(
             step(f"growth: {more[0]:,} members, {more[1]:,} leads")
             listed = _listed(kind, bundle, factor, more, threads)
             for one in (listed, replace(listed)):  # tables are not taken along: no short lists
-                us, quality = _measured(kind, one, _asked(kind, listed))
+                us, quality = median_us(kind, Snapshot(one), _asked(kind, listed))
                 row = f"growth_{kind}_{more[0]}_members_{more[1]}_leads"
                 row += "" if one is listed else "_unlisted"
                 found.append(Figure(row, us, "µs", quality=quality))
@@ -63,12 +60,3 @@ def _listed(kind: str, bundle: Bundle, factor: int, more: tuple[int, int], threa
 def _asked(kind: str, bundle: Bundle) -> list[str]:
     ids = bundle.member_ids.ids if kind == "recommend" else listed_leads(bundle)
     return sample(ids, _ASKED, SEED)
-
-
-def _measured(kind: str, bundle: Bundle, asked: list[str]) -> tuple[float, dict[str, float]]:
-    """Median µs, and the quality beside it."""
-    snapshot = Snapshot(bundle)
-    ask = asker(kind, Pipeline(snapshot))
-    latencies(ask, asked[:WARM])
-    us = 1e6 * float(np.median(latencies(ask, asked)))
-    return us, overlap_of(kind, snapshot, asked[:COMPARED])

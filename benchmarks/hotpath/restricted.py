@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from benchmarks.hotpath.asking import sample
-from benchmarks.hotpath.stages import COMPARED, WARM, asker, latencies, overlap_of
+from benchmarks.hotpath.stages import median_us
 from benchmarks.hotpath.worlds import SEED, Step
 from benchmarks.musts import Figure
-from recsvc.matching.pipeline import Pipeline
 from recsvc.matching.queries import Wanted
 from recsvc.model.arrays import I32
 from recsvc.model.bundle import Bundle
@@ -27,11 +26,7 @@ def measure_restricted(bundle: Bundle, count: int, step: Step) -> list[Figure]:
     for kind, asked, offered in (("recommend", members, leads), ("match", leads, members)):
         for name, wanted in _restrictions(bundle, offered).items():
             step(f"{kind} by {name}")
-            ask = asker(kind, Pipeline(snapshot), wanted)
-            ids = sample(asked, count, SEED)
-            latencies(ask, ids[:WARM])
-            us = 1e6 * float(np.median(latencies(ask, ids)))
-            quality = overlap_of(kind, snapshot, ids[:COMPARED], wanted)
+            us, quality = median_us(kind, snapshot, sample(asked, count, SEED), wanted)
             found.append(Figure(f"{kind}_by_{name}", us, "µs", quality=quality))
     return found
 

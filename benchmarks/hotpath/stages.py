@@ -20,8 +20,8 @@ from recsvc.model.bundle import Bundle
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
-WARM = 20
-COMPARED = 30
+_WARM = 20
+_COMPARED = 30
 
 
 class Stages:
@@ -46,9 +46,9 @@ def measure_stages(bundle: Bundle, count: int, step: Step, series: dict[str, Any
         step(f"stages of {kind}")
         asked = sample(ids, count, SEED)
         stages = Stages()
-        total = latencies(asker(kind, Pipeline(snapshot)), asked[:WARM])
-        total = latencies(asker(kind, Pipeline(snapshot, observer=stages)), asked)
-        quality = overlap_of(kind, snapshot, asked[:COMPARED])
+        total = _latencies(_asker(kind, Pipeline(snapshot)), asked[:_WARM])
+        total = _latencies(_asker(kind, Pipeline(snapshot, observer=stages)), asked)
+        quality = _overlap(kind, snapshot, asked[:_COMPARED])
         seconds = {"all": total, **stages.seconds}
         series[f"stages_{kind}_us"] = {
             name: [round(1e6 * value, 1) for value in values] for name, values in seconds.items()
@@ -61,16 +61,24 @@ def measure_stages(bundle: Bundle, count: int, step: Step, series: dict[str, Any
     return found
 
 
-def asker(kind: str, pipeline: Pipeline, wanted: Wanted = ANYTHING) -> Callable[[str], object]:
-    """What asks for ten."""
+def median_us(
+    kind: str, snapshot: Snapshot, ids: Sequence[str], wanted: Wanted = ANYTHING
+) -> tuple[float, dict[str, float]]:
+    """Of one request for ten, and the quality of some of them beside it."""
+    ask = _asker(kind, Pipeline(snapshot), wanted)
+    _latencies(ask, ids[:_WARM])
+    us = 1e6 * float(np.median(_latencies(ask, ids)))
+    return us, _overlap(kind, snapshot, ids[:_COMPARED], wanted)
+
+
+def _asker(kind: str, pipeline: Pipeline, wanted: Wanted = ANYTHING) -> Callable[[str], object]:
     query = ListQuery(count=10, wanted=wanted)
     if kind == "recommend":
         return lambda member: pipeline.recommend(member, query)
     return lambda lead: pipeline.match(lead, query)
 
 
-def latencies(ask: Callable[[str], object], ids: Sequence[str]) -> list[float]:
-    """Seconds."""
+def _latencies(ask: Callable[[str], object], ids: Sequence[str]) -> list[float]:
     found = []
     for identifier in ids:
         begin = time.perf_counter()
@@ -79,10 +87,9 @@ def latencies(ask: Callable[[str], object], ids: Sequence[str]) -> list[float]:
     return found
 
 
-def overlap_of(
+def _overlap(
     kind: str, snapshot: Snapshot, ids: Sequence[str], wanted: Wanted = ANYTHING
 ) -> dict[str, float]:
-    """Of ten served with the full ranker's ten."""
     pipeline = Pipeline(snapshot)
     query = ListQuery(count=10, wanted=wanted)
     if kind == "recommend":

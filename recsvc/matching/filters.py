@@ -185,6 +185,7 @@ def _fits(
     return keep
 
 
+@njit(cache=True)
 def _near(
     latitude: F32,
     longitude: F32,
@@ -195,23 +196,10 @@ def _near(
     most_km: float,
 ) -> Bools:
     """Which rows of those kept have a place (float32[n, p], radians) at most so far from one of
-    those given (float32[q]); unknown is not near.
+    those given (float32[q]); unknown is not near, unless any distance will do.
     """
     if not np.isfinite(most_km):
         return keep
-    return _within(latitude, longitude, rows, keep, to_latitude, to_longitude, most_km)
-
-
-@njit(cache=True)
-def _within(
-    latitude: F32,
-    longitude: F32,
-    rows: I64,
-    keep: Bools,
-    to_latitude: F32,
-    to_longitude: F32,
-    most_km: float,
-) -> Bools:
     out = np.zeros(len(rows), np.bool_)
     # Most are told by their latitude alone; the margin is for rounding.
     band = most_km / EARTH_RADIUS_KM * (1.0 + 1e-6) + 1e-9

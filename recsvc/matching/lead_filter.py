@@ -103,12 +103,13 @@ def _narrowed(
     """What is left of the leads that a member may be offered when only some are wanted."""
     members, local = snapshot.members.locate(member_row)
     places = members.latitude_rad[local], members.longitude_rad[local]
-    scan = snapshot.filter_world, filtered.state.record, filtered.visible, filtered.tick
     if wanted.candidate_keys is None:
-        rows = _kept_rows(*scan)
+        every = np.arange(snapshot.leads.base_count, dtype=np.int32)
     else:
         keys = np.fromiter(wanted.candidate_keys, np.int64)
-        rows = _kept_of(*scan, np.sort(snapshot.lead_rows.of_keys(keys, keys[:0])))
+        every = np.sort(snapshot.lead_rows.of_keys(keys, keys[:0]))
+    state, visible = filtered.state.record, filtered.visible
+    rows = _kept(snapshot.filter_world, state, visible, filtered.tick, every)
     chosen = rows[wanted_leads(snapshot.leads.base, rows, wanted, *places)]
     tail = filtered.tail.copy()
     restrict_leads(tail, snapshot.leads.tail, wanted, *places)
@@ -120,23 +121,7 @@ def _narrowed(
 
 
 @njit(cache=True)
-def _kept_rows(
-    world: FilterWorld, open_leads: OpenRecord, visible: NDArray[np.bool_], tick: int
-) -> I64:
-    """All base leads that a member may be offered."""
-    visible = borrowed(visible)
-    open_in, mark = open_leads.open_in, world.mark
-    rows = np.empty(len(open_in), np.int64)
-    count = 0
-    for row in range(len(open_in)):
-        if is_left(open_in, visible, mark, tick, row):
-            rows[count] = row
-            count += 1
-    return rows[:count]
-
-
-@njit(cache=True)
-def _kept_of(
+def _kept(
     world: FilterWorld, open_leads: OpenRecord, visible: NDArray[np.bool_], tick: int, rows: I32
 ) -> I64:
     """Those of the base leads `rows` that a member may be offered."""

@@ -57,7 +57,8 @@ def listed_members(
     mark, tick = snapshot.member_search.marks.mark, filtered.tick
     rows = snapshot.members.base_count
     if filtered.chosen is not None:
-        found = _of_chosen(snapshot, leads, local, filtered, filtered.chosen, depth, config)
+        chosen, risen = filtered.chosen, filtered.risen
+        found = _of_chosen(snapshot, leads, local, chosen, risen, tick, depth, config)
     elif filtered.eligible_count <= max(config.all_below, 2 * depth):
         found = kept_members(snapshot, filtered)
     elif (listed := _from_list(snapshot, leads, local, filtered, depth, config)) is not None:
@@ -74,20 +75,21 @@ def _of_chosen(
     snapshot: Snapshot,
     leads: LeadColumns,
     local: int,
-    filtered: MembersFiltered,
     chosen: I64,
+    risen: I32,
+    tick: int,
     depth: int,
     config: MemberConfig,
 ) -> I64:
-    """All of them where they are few, or else found among them."""
+    """All of these base rows where they are few, or else the best found among them."""
     count = snapshot.members.base_count
     if len(chosen) <= max(config.all_below, 2 * depth, count // _FEW):
         return chosen
     verdict = np.full(count, Verdict.NOT_ELIGIBLE, np.uint8)
     verdict[chosen] = Verdict.KEPT
-    mark = snapshot.member_search.marks.mark
-    scope = Scope(filtered.visible, verdict, mark, filtered.tick)
-    return _scanned(snapshot, leads, local, scope, filtered.risen, _depth(config, depth, count))
+    everywhere: NDArray[np.bool_] = np.ones(len(snapshot.organizations) + 1, np.bool_)
+    scope = Scope(everywhere, verdict, snapshot.member_search.marks.mark, tick)
+    return _scanned(snapshot, leads, local, scope, risen, _depth(config, depth, count))
 
 
 def _from_list(
@@ -117,17 +119,9 @@ def member_candidates(
         if start or not snapshot.members.base_count:
             found.append(_of_tail(snapshot, leads, local, part, depth, config))
             continue
-        eligible = int((part == Verdict.KEPT).sum())
-        if eligible <= max(config.all_below, 2 * depth, len(part) // _FEW):
-            found.append(np.flatnonzero(part == Verdict.KEPT))
-            continue
-        search = snapshot.member_search
-        everywhere: NDArray[np.bool_] = np.ones(len(snapshot.organizations) + 1, np.bool_)
-        scope = Scope(everywhere, part, search.marks.mark, search.marks.next_tick())
-        risen = search.open.follow()
-        found.append(
-            _scanned(snapshot, leads, local, scope, risen, _depth(config, depth, len(part)))
-        )
+        search, chosen = snapshot.member_search, np.flatnonzero(part == Verdict.KEPT)
+        risen, tick = search.open.follow(), search.marks.next_tick()
+        found.append(_of_chosen(snapshot, leads, local, chosen, risen, tick, depth, config))
     return np.concatenate(found)
 
 

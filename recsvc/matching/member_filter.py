@@ -20,7 +20,7 @@ from recsvc.model.arrays import I32, I64, U8, LeadColumns
 from recsvc.model.borrowed import borrowed
 from recsvc.model.history import Seen
 from recsvc.model.open_leads import lead_verdict
-from recsvc.model.open_members import row_of_key
+from recsvc.model.open_members import row_of_key, rows_of_keys
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 
@@ -94,13 +94,20 @@ def filter_members(
     total = counts.tolist()
     removed = {verdict: total[verdict] for verdict in _COUNTED if total[verdict]}
     found = MembersFiltered(state.verdict, visible, tick, risen, tail, total[0], removed, now_us)
-    restricted = wanted.restricts and found.eligible_count
-    return _narrowed(snapshot, leads, local, found, wanted) if restricted else found
+    if wanted.restricts and found.eligible_count:
+        return _narrowed(snapshot, leads, local, found, wanted)
+    return found
 
 
 def kept_members(snapshot: Snapshot, filtered: MembersFiltered) -> I64:
     """Global rows of all base members who may be offered the lead."""
-    return _kept_rows(*_scan(snapshot, filtered))
+    return _kept_of(snapshot, filtered, np.arange(snapshot.members.base_count, dtype=np.int32))
+
+
+def _kept_of(snapshot: Snapshot, filtered: MembersFiltered, rows: I32) -> I64:
+    organization = snapshot.members.base.organization
+    mark = snapshot.member_search.marks.mark
+    return _kept(filtered.verdict, filtered.visible, organization, mark, filtered.tick, rows)
 
 
 def _narrowed(
@@ -116,64 +123,17 @@ def _narrowed(
     if wanted.candidate_keys is None:
         rows = kept_members(snapshot, filtered)
     else:
-        keys = np.sort(np.fromiter(wanted.candidate_keys, np.int64))
-        by_key = snapshot.member_search.runs.by_key
-        rows = _kept_of(*_scan(snapshot, filtered), members.base.key, by_key, keys)
+        keys = np.fromiter(wanted.candidate_keys, np.int64)
+        named = rows_of_keys(members.base.key, snapshot.member_search.runs.by_key, keys)
+        rows = _kept_of(snapshot, filtered, named)
     chosen = rows[wanted_members(members.base, rows, wanted, *place)]
     tail = filtered.tail.copy()
-    if len(tail):
-        restrict_members(tail, members.tail, wanted, *place)
+    restrict_members(tail, members.tail, wanted, *place)
     left = len(chosen) + int((tail == Verdict.KEPT).sum())
     removed = dict(filtered.removed)
     if others := filtered.eligible_count - left:
         removed[Verdict.NOT_ELIGIBLE] = others
     return filtered._replace(eligible_count=left, removed=removed, chosen=chosen, tail=tail)
-
-
-def _scan(
-    snapshot: Snapshot, filtered: MembersFiltered
-) -> tuple[U8, NDArray[np.bool_], I32, I32, int]:
-    organization = snapshot.members.base.organization
-    marks = snapshot.member_search.marks.mark
-    return filtered.verdict, filtered.visible, organization, marks, filtered.tick
-
-
-@njit(cache=True)
-def _kept_rows(
-    verdict: U8, visible: NDArray[np.bool_], organization: I32, mark: I32, tick: int
-) -> I64:
-    """All base members who may be offered a lead."""
-    verdict, visible, organization, mark = borrowed((verdict, visible, organization, mark))
-    rows = np.empty(len(verdict), np.int64)
-    count = 0
-    for row in range(len(verdict)):
-        if _is_left(verdict, visible, organization, mark, tick, row):
-            rows[count] = row
-            count += 1
-    return rows[:count]
-
-
-@njit(cache=True)
-def _kept_of(
-    verdict: U8,
-    visible: NDArray[np.bool_],
-    organization: I32,
-    mark: I32,
-    tick: int,
-    keys: I64,
-    by_key: I32,
-    wanted: I64,
-) -> I64:
-    """Those of the members with `wanted` keys who may be offered a lead."""
-    verdict, visible, organization, mark = borrowed((verdict, visible, organization, mark))
-    rows = np.empty(len(wanted), np.int64)
-    count = 0
-    for key in wanted:
-        row = row_of_key(keys, by_key, key)
-        if row >= 0 and _is_left(verdict, visible, organization, mark, tick, row):
-            rows[count] = row
-            count += 1
-    return np.sort(rows[:count])
 
 
 def _recused(snapshot: Snapshot, key: int, author: int, organization: int) -> list[int]:
@@ -183,8 +143,28 @@ def _recused(snapshot: Snapshot, key: int, author: int, organization: int) -> li
     return [row for row in rows if row >= 0]
 
 
+@njit(cache=True)
+def _kept(
+    verdict: U8,
+    visible: NDArray[np.bool_],
+    organization: I32,
+    mark: I32,
+    tick: int,
+    rows: I32,
+) -> I64:
+    """Those of the base members `rows` who may be offered a lead."""
+    verdict, visible, organization, mark = borrowed((verdict, visible, organization, mark))
+    kept = np.empty(len(rows), np.int64)
+    count = 0
+    for row in rows:
+        if is_left(verdict, visible, organization, mark, tick, row):
+            kept[count] = row
+            count += 1
+    return kept[:count]
+
+
 @njit(cache=True, forceinline=True)
-def _is_left(
+def is_left(
     verdict: U8, visible: NDArray[np.bool_], organization: I32, mark: I32, tick: int, row: int
 ) -> bool:
     """Whether a base member may be offered the lead: what `MembersFiltered` says of one row."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from features.entities import EXPOSURES
 from recsvc.matching.lead_filter import Filtered, is_left
 from recsvc.matching.member_filter import MembersFiltered
+from recsvc.matching.member_filter import is_left as is_member_left
 from recsvc.model.arrays import I32, I64, U8
 from recsvc.model.borrowed import borrowed
 from recsvc.model.filter_world import FilterWorld, OpenRecord
@@ -176,13 +177,14 @@ def _still_free(
     most: int,
 ) -> I64:
     """The others and the best listed members that are left, each once; nothing if too few are."""
+    verdict, visible, organization, mark = borrowed((verdict, visible, organization, mark))
     found = np.empty(most + len(others), np.int64)
     listed = count = 0
     for i in range(len(others) + lists.shape[1]):
         row = others[i] if i < len(others) else lists[lead, i - len(others)]
         if row < 0 or listed == most:
             break
-        if verdict[row] == 0 and visible[organization[row]] and mark[row] != tick:
+        if is_member_left(verdict, visible, organization, mark, tick, row):
             mark[row] = tick
             found[count] = row
             count += 1

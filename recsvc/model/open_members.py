@@ -112,3 +112,16 @@ def row_of_key(keys: I64, by_key: I32, key: int) -> int:
         else:
             high = middle
     return int(by_key[low]) if low < len(by_key) and keys[by_key[low]] == key else -1
+
+
+@njit(cache=True)
+def rows_of_keys(keys: I64, by_key: I32, wanted: I64) -> I32:
+    """The rows (int32[k], ascending) that have the `wanted` keys, each of these given once."""
+    rows = np.empty(len(wanted), np.int32)
+    count = 0
+    for key in wanted:
+        row = row_of_key(keys, by_key, key)
+        if row >= 0:
+            rows[count] = row
+            count += 1
+    return np.sort(rows[:count])
