@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import math
+from collections.abc import Sequence
 
 import numpy as np
 from hypothesis import given
@@ -17,6 +18,7 @@ from recsvc.model.additive import (
     additive_terms,
     single_feature_model,
 )
+from recsvc.model.joint_terms import JOINT_KNOTS
 
 WIDTH, KNOTS = 3, 4
 reals = st.floats(-10, 10, width=32)
@@ -33,6 +35,9 @@ def models(draw: st.DrawFn) -> AdditiveModel:
         values[f, :count] = draw(st.lists(reals, min_size=count, max_size=count))
     row = npst.arrays(np.float32, WIDTH, elements=reals)
     linear = draw(npst.arrays(np.uint8, WIDTH, elements=st.integers(0, 1)))
+    joint = np.full((1, 2, JOINT_KNOTS), np.inf, np.float32)
+    joint[0, :, :KNOTS] = np.sort(draw(npst.arrays(np.float32, (2, KNOTS), elements=reals)))
+    cells = np.linspace(-1.0, 1.0, (JOINT_KNOTS + 2) ** 2, dtype=np.float32)
     return AdditiveModel(
         knots,
         values,
@@ -42,7 +47,22 @@ def models(draw: st.DrawFn) -> AdditiveModel:
         draw(row),
         draw(row),
         float(draw(reals)),
+        np.array([draw(st.sampled_from([(0, 1), (2, 0)]))], np.int32),
+        joint,
+        cells.reshape(1, JOINT_KNOTS + 2, -1),
     )
+
+
+def slow_joint(model: AdditiveModel, f: int, row: Sequence[float]) -> float:
+    """The joint term that counts with feature f, 0 when there is none."""
+    first, second = model.joint_features[0].tolist()
+    if f != first:
+        return 0.0
+    places = [
+        JOINT_KNOTS + 1 if math.isnan(x) else bisect.bisect_right(knots.tolist(), x)
+        for x, knots in zip((row[first], row[second]), model.joint_knots[0], strict=True)
+    ]
+    return float(model.joint_values[0, places[0], places[1]])
 
 
 def slow_term(model: AdditiveModel, f: int, x: float) -> float:
@@ -66,7 +86,10 @@ def test_terms_are_the_tables_and_sum_to_the_score(
     model: AdditiveModel, features: np.ndarray[tuple[int, int], np.dtype[np.float32]]
 ) -> None:
     terms = additive_terms(model, features)
-    slow = [[slow_term(model, f, float(x)) for f, x in enumerate(row)] for row in features]
+    slow = [
+        [slow_term(model, f, x) + slow_joint(model, f, row) for f, x in enumerate(row)]
+        for row in features.tolist()
+    ]
     np.testing.assert_allclose(terms, slow, atol=1e-3, rtol=1e-4)
     scores = additive_scores(model, features)
     np.testing.assert_allclose(scores, terms.sum(axis=1) + model.intercept, atol=1e-3, rtol=1e-4)

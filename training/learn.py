@@ -7,7 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from recsvc.model.additive import AdditiveModel, Calibration, additive_scores, additive_terms
+from recsvc.model.additive import (
+    OF_FEATURES,
+    AdditiveModel,
+    Calibration,
+    additive_scores,
+    additive_terms,
+)
 from recsvc.model.arrays import F32, I32
 from recsvc.model.terms import FEATURES
 from training.calibrate import fit_calibration
@@ -71,8 +77,8 @@ def as_pushed(model: AdditiveModel) -> AdditiveModel:
     nothing = np.full((1, len(model.counts)), np.nan, np.float32)
     nothing[0, width : width + len(SLOT_FEATURES)] = 0.0
     intercept = model.intercept + float(additive_terms(model, nothing)[0, width:].sum())
-    arrays = {name: array[:width] for name, array in model._asdict().items() if name != "intercept"}
-    return AdditiveModel(**arrays, intercept=intercept)
+    tables = {name: getattr(model, name)[:width] for name in OF_FEATURES}
+    return model._replace(**tables, intercept=intercept)
 
 
 def _responses(pairs: Pairs, seen: F32, looks: float, config: TrainingConfig) -> Rows:

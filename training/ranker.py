@@ -1,8 +1,8 @@
 """The ranker: learned by boosted trees held to one feature a tree, exported as plain tables.
 
 Lines for the linear features (ranker_lines) → trees for what the lines leave (ranker_boost) →
-tables, joined up and centred (ranker_shape). Examples in, recsvc.model.additive.AdditiveModel out.
-Pairwise terms, when they come, are one more column each: a feature of two features.
+tables, joined up and centred (ranker_shape) → what pairs of features leave (ranker_joint). Examples
+in, recsvc.model.additive.AdditiveModel out.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from recsvc.model.additive import AdditiveModel
 from recsvc.model.arrays import F32, I32
 from recsvc.model.terms import FEATURES, Feature
 from training.ranker_boost import BoostConfig, Examples, Objective, StepTable, boost
+from training.ranker_joint import JointConfig, with_joint_terms
 from training.ranker_lines import LineConfig, Lines, default_lines, fit_lines
 from training.ranker_shape import NO_STEPS, Line, centred, pack, shape_table
 
@@ -26,6 +27,7 @@ class RankerConfig:
 
     boost: BoostConfig = field(default_factory=BoostConfig)
     lines: LineConfig = field(default_factory=LineConfig)
+    joint: JointConfig = field(default_factory=JointConfig)
 
 
 def fit_additive(
@@ -76,7 +78,12 @@ def fit_additive(
     lines = replace(lines, intercept=lines.intercept + intercept)
     if not steps and not lines.slope.any():
         lines = _default_lines(examples, usable, schema, config)
-    return _assembled(steps, lines, examples, schema)
+    model = _assembled(steps, lines, examples, schema)
+    if objective == "ranking":
+        return model
+    return with_joint_terms(
+        model, examples, usable, schema, config.joint, seed=seed, threads=threads
+    )
 
 
 def _examples(

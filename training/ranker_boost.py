@@ -101,7 +101,7 @@ def boost(
     parameters = _parameters(examples, usable, monotone, objective, config, few, seed, threads)
     narrow = replace(examples, features=examples.features[:, usable])
     rounds = config.few_rounds if few else _best_rounds(narrow, parameters, config, seed)
-    booster = lightgbm.train(parameters | _own_loss(narrow), _dataset(narrow, parameters), rounds)
+    booster = lightgbm.train(parameters | own_loss(narrow), dataset_of(narrow, parameters), rounds)
     return read_tables(booster, usable)
 
 
@@ -149,7 +149,7 @@ def _loss(objective: Objective, config: BoostConfig) -> str:
     return "binary" if objective == "pointwise" else config.ranking_loss
 
 
-def _own_loss(examples: Examples) -> dict[str, Any]:
+def own_loss(examples: Examples) -> dict[str, Any]:
     """Binary loss of worth times the score, where rows are of several kinds."""
     if examples.worth is None:
         return {}
@@ -185,12 +185,12 @@ def _best_rounds(
     n = len(examples.labels)
     unit = np.arange(n) if examples.groups is None else examples.groups - examples.groups.min()
     held = (rng.random(int(unit.max()) + 1) < config.validation_share)[unit]
-    train = _dataset(examples.select(~held), parameters)
-    valid = _dataset(examples.select(held), parameters, reference=train)
+    train = dataset_of(examples.select(~held), parameters)
+    valid = dataset_of(examples.select(held), parameters, reference=train)
     stop = lightgbm.early_stopping(config.patience_rounds, verbose=False)
     kept, judged = examples.select(~held), examples.select(held)
     booster = lightgbm.train(
-        parameters | _own_loss(kept),
+        parameters | own_loss(kept),
         train,
         config.most_rounds,
         valid_sets=[valid],
@@ -200,7 +200,7 @@ def _best_rounds(
     return max(1, int(booster.best_iteration))
 
 
-def _dataset(
+def dataset_of(
     examples: Examples, parameters: dict[str, Any], reference: lightgbm.Dataset | None = None
 ) -> lightgbm.Dataset:
     sizes = None

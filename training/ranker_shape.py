@@ -56,11 +56,16 @@ def shape_table(steps: StepTable, line: Line, x: F32, feature: Feature) -> Table
     return table if len(known) < len(x) else replace(table, missing=float("nan"))
 
 
-def _step_table(steps: StepTable, known: F32) -> Table:
-    # The service reads "last knot not above x", the trees "x <= threshold goes left".
-    knots = steps.thresholds.astype(np.float32)
-    low = knots.astype(np.float64) <= steps.thresholds
+def knots_of(thresholds: F64) -> F32:
+    """The service reads "last knot not above x", the trees "x <= threshold goes left"."""
+    knots = thresholds.astype(np.float32)
+    low = knots.astype(np.float64) <= thresholds
     knots[low] = np.nextafter(knots[low], np.float32(np.inf))
+    return knots
+
+
+def _step_table(steps: StepTable, known: F32) -> Table:
+    knots = knots_of(steps.thresholds)
     lowest = np.float32(min(float(known.min()), float(knots[0]) - 1.0)) if len(knots) else 0.0
     return Table(np.append(np.float32(lowest), knots), steps.values, steps.missing, False)
 

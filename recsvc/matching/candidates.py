@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 
 from features.location import haversine_km
-from recsvc.model.additive import AdditiveModel, add_table_values
+from recsvc.model.additive import AdditiveModel, add_joint_terms, add_table_values
 from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns, MemberColumns
 from recsvc.model.bundle import Bundle
 from recsvc.model.one_sided_terms import lead_features, member_features
@@ -121,7 +121,10 @@ def lead_prior(bundle: Bundle, leads: LeadColumns, now_us: int) -> F32:
 
 def member_prior(bundle: Bundle, members: MemberColumns) -> F32:
     """The part of the score (float32[n]) that is the same for every lead."""
-    return _sum_of(bundle, member_features(members, bundle.context), OF_MEMBER)
+    features = member_features(members, bundle.context)
+    total = _sum_of(bundle, features, OF_MEMBER)
+    add_joint_terms(bundle.ranker, features, total)
+    return total
 
 
 def _sum_of(bundle: Bundle, features: F32, columns: tuple[int, ...]) -> F32:

@@ -2,7 +2,8 @@
 
 Tables are piecewise linear or steps; every table is centred on the training pairs, so a term's
 value says how much this feature moves this pair away from the average one, and the terms and the
-intercept sum *exactly* to the score.
+intercept sum *exactly* to the score. A few pairs of features of one group have a table together
+(`joint_terms`), which counts with the term of the first.
 
 Source: generalised additive models by boosting (Lou, Caruana & Gehrke 2012, "Intelligible models
 for classification and regression"), read at serving time as plain tables.
@@ -16,13 +17,19 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from recsvc.model.arrays import F32, U8
+from recsvc.model.arrays import F32, I32, U8
+from recsvc.model.joint_terms import (
+    NO_JOINT_FEATURES,
+    NO_JOINT_KNOTS,
+    NO_JOINT_VALUES,
+    add_joint_values,
+)
 
 MAX_KNOTS = 64
 
 
 class AdditiveModel(NamedTuple):
-    """F tables of at most K knots, centred.
+    """F tables of at most K knots, and P joint ones of two features of a group, centred.
 
     A linear feature has its value at each knot and is interpolated (constant outside, unless
     `slope` extends it); a step feature takes the value of the last knot not above x.
@@ -36,6 +43,13 @@ class AdditiveModel(NamedTuple):
     slope_below: F32  # [F] extends a linear table below its first knot (per unit of x)
     slope_above: F32  # [F] … and above its last
     intercept: float
+    joint_features: I32 = NO_JOINT_FEATURES  # [P, 2]
+    joint_knots: F32 = NO_JOINT_KNOTS  # [P, 2, J] ascending, padded with +inf
+    joint_values: F32 = NO_JOINT_VALUES  # [P, J + 2, J + 2] by knots not above x; last: NaN
+
+
+OF_FEATURES = AdditiveModel._fields[:7]
+"""The arrays with a row for each feature."""
 
 
 @njit(cache=True, forceinline=True)
@@ -129,6 +143,14 @@ def add_table_values(model: AdditiveModel, f: int, x: F32, out: F32) -> None:
     )
 
 
+@njit(cache=True)
+def add_joint_terms(model: AdditiveModel, features: F32, out: F32) -> None:
+    """Adds the joint terms of n pairs' features (float32[n, F]) to `out` (float32[n])."""
+    for p in range(len(model.joint_features)):
+        x, y = features[:, model.joint_features[p, 0]], features[:, model.joint_features[p, 1]]
+        add_joint_values(x, y, model.joint_knots, model.joint_values, p, out)
+
+
 @njit(cache=True, nogil=True)
 def additive_terms(model: AdditiveModel, features: F32) -> F32:
     """Terms (float32[n, F]) of n pairs' features (float32[n, F])."""
@@ -155,6 +177,10 @@ def fill_terms(model: AdditiveModel, features: F32, terms: F32, scores: F32) -> 
         below, above = model.slope_below[f], model.slope_above[f]
         x, out = features[:, f], terms[:, f]
         _add_terms(x, knots, values, f, count, linear, missing, below, above, out)
+    joint, joint_knots, joint_values = model.joint_features, model.joint_knots, model.joint_values
+    for p in range(len(joint)):
+        x, y, out = features[:, joint[p, 0]], features[:, joint[p, 1]], terms[:, joint[p, 0]]
+        add_joint_values(x, y, joint_knots, joint_values, p, out)
     for i in range(n):
         total = model.intercept
         for f in range(width):

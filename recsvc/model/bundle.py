@@ -250,9 +250,12 @@ def _select(arrays: Arrays, prefix: str) -> Arrays:
 
 
 def _named(kind: type[Tuple], arrays: Arrays) -> Tuple:
-    """A NamedTuple from arrays by field name; a 0-d array becomes a number."""
-    fields: tuple[str, ...] = kind._fields  # type: ignore[attr-defined]
-    return kind(*(arrays[f] if arrays[f].ndim else arrays[f].item() for f in fields))
+    """A NamedTuple from arrays by field name; a 0-d array becomes a number.
+
+    What a bundle does not have is what the kind says of it.
+    """
+    fields = [f for f in kind._fields if f in arrays or f not in kind._field_defaults]  # type: ignore[attr-defined]
+    return kind(**{f: arrays[f] if arrays[f].ndim else arrays[f].item() for f in fields})
 
 
 def _difference(found: dict[str, str], expected: dict[str, str]) -> str:

@@ -9,6 +9,7 @@ from numba import njit
 
 from recsvc.model.additive import AdditiveModel, add_table_values, table_value
 from recsvc.model.arrays import F32, I32, I64, MemberColumns
+from recsvc.model.joint_terms import joint_value
 from recsvc.model.one_sided_terms import of_member
 from recsvc.model.terms import FEATURE_COUNT, INDEX, OF_MEMBER, TermContext
 
@@ -43,6 +44,9 @@ def member_worth(
     total = 0.0
     for feature in OF_MEMBER:
         total += table_value(model, feature, features[feature])
+    for p in range(len(model.joint_features)):
+        x, y = features[model.joint_features[p, 0]], features[model.joint_features[p, 1]]
+        total += joint_value(x, y, model.joint_knots, model.joint_values, p)
     return total
 
 

@@ -31,7 +31,9 @@ from recsvc.matching.pipeline import Pipeline
 from recsvc.model.additive import AdditiveModel, Calibration
 from recsvc.model.arrays import F32, Columns
 from recsvc.model.bundle import Bundle, Manifest
+from recsvc.model.joint_terms import JOINT_KNOTS
 from recsvc.model.snapshot import Snapshot
+from recsvc.model.terms import INDEX
 from training.assemble_bundle import assemble_bundle
 from training.config import TrainingConfig
 from training.defaults import default_ranker
@@ -259,7 +261,7 @@ def random_pairs(state: State, count: int, seed: int) -> Pairs:
 
 
 def every_feature_ranker(features: F32) -> AdditiveModel:
-    """The default ranker, with a table for each feature that it leaves out."""
+    """The default ranker, with a table for each feature that it leaves out, and a joint one."""
     model = default_ranker(features)
     for at in np.flatnonzero(model.counts == 0):
         model.counts[at] = 3
@@ -267,7 +269,14 @@ def every_feature_ranker(features: F32) -> AdditiveModel:
         model.values[at, :3] = np.array([-0.2, 0.05, 0.3]) * (1.0 if at % 2 else -1.0)
         model.missing[at] = 0.1
         model.linear[at] = at % 3 == 0
-    return model
+    joint = np.linspace(-0.1, 0.1, (JOINT_KNOTS + 2) ** 2, dtype=np.float32)
+    knots = np.full((1, 2, JOINT_KNOTS), np.inf, np.float32)
+    knots[0, :, :3] = (-1.0, 0.5, 2.0)
+    return model._replace(
+        joint_features=np.array([[INDEX["willingness"], INDEX["audience_met"]]], np.int32),
+        joint_knots=knots,
+        joint_values=joint.reshape(1, JOINT_KNOTS + 2, -1),
+    )
 
 
 SCALE = Calibration(
