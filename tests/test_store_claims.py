@@ -66,7 +66,7 @@ async def states(store: Store, tenant: str) -> dict[str, ClaimState]:
 
 
 async def test_capacity_is_the_limit_whoever_comes(store: Store, tenant: str) -> None:
-    moves = [claim(f"m{i}") for i in range(40)]
+    moves = [claim(f"m{i}") for i in range(400)]  # more than there are connections
     answers = await asyncio.gather(*(store.move_claim(tenant, m) for m in moves))
     granted = [a for a in answers if a.status is ClaimStatus.DONE]
     assert len(granted) == 2

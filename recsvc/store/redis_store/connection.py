@@ -24,6 +24,7 @@ BLOCK_SECONDS = 5.0
 
 _READ_PAUSES_SECONDS = (0.05, 0.2, 0.5)
 _MAX_CONNECTIONS = 64
+"""To one node; commands wait for one of them."""
 
 
 class Gateway:
@@ -80,7 +81,7 @@ class Gateway:
         redis = self._client.redis
         async with self._asking(self._client):
             if not self.is_cluster:
-                return [await redis.execute_command(*command)]
+                return [await _execute(self._client, "", command)]
             await redis.initialize()
             nodes = redis.get_primaries()
             return [await redis.execute_command(*command, target_nodes=node) for node in nodes]
@@ -122,7 +123,7 @@ class Gateway:
             pipeline = self._client.redis.pipeline(transaction=False)
             for call in calls[start : start + CALLS_IN_FLIGHT]:
                 pipeline.execute_command(*(call.full if full else call.short))
-            async with self._asking(self._client):
+            async with self._asking(self._client), self._client.turns[""]:
                 answers += await pipeline.execute(raise_on_error=False)
         return answers
 
@@ -156,7 +157,9 @@ async def _execute(client: Client, key: str, command: Command) -> Any:
     redis-py 8.1 sends EVALSHA and XREAD to a node picked at random and relies on being redirected.
     """
     if not client.is_cluster:
-        return await client.redis.execute_command(*command)
+        async with client.turns[""]:
+            return await client.redis.execute_command(*command)
     await client.redis.initialize()
     node = client.redis.get_node_from_key(key)
-    return await client.redis.execute_command(*command, target_nodes=node)
+    async with client.turns[node.name]:
+        return await client.redis.execute_command(*command, target_nodes=node)

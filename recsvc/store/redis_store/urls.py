@@ -10,12 +10,14 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections import defaultdict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qsl, urlsplit
 
-from redis.asyncio import BlockingConnectionPool, Redis, RedisCluster
+from redis.asyncio import Redis, RedisCluster
 from redis.asyncio.cluster import ClusterNode
 from redis.asyncio.connection import SSLConnection, parse_url
 from redis.asyncio.retry import Retry
@@ -35,11 +37,16 @@ _READ_SIZE = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A connected client, whether it is a cluster's, and how to close it."""
+    """A connected client, whether it is a cluster's, how to close it, and whose turn it is.
+
+    Who asks a node waits for a turn of it ("" where there is one server): most pools of redis-py
+    refuse instead of waiting when they have no connection left.
+    """
 
     redis: Any
     is_cluster: bool
     close: Callable[[], Awaitable[None]]
+    turns: defaultdict[str, asyncio.Semaphore]
 
 
 def check_url(url: str) -> None:
@@ -61,7 +68,9 @@ def check_url(url: str) -> None:
 
 
 def open_client(url: str, max_connections: int) -> Client:
-    """A client that connects when first used.
+    """A client that connects when first used, to a node as often as its turns allow.
+
+    They are `max_connections`, unless the URL has a parameter of that name.
 
     It never repeats a command by itself: whether that is right is for the caller to know. Nor does
     it limit the time of an answer: redis-py does so with asyncio.wait_for, which up to Python 3.11
@@ -75,29 +84,32 @@ def open_client(url: str, max_connections: int) -> Client:
         "socket_read_size": _READ_SIZE,
         "retry": Retry(NoBackoff(), 0),
         "protocol": 2,
-        "max_connections": max_connections,
     }
+    limit = int(dict(parse_qsl(parts.query)).get("max_connections", max_connections))
+    turns: defaultdict[str, asyncio.Semaphore] = defaultdict(lambda: asyncio.Semaphore(limit))
     match parts.scheme.partition("+")[2]:
         case "cluster":
-            return _open_cluster(parts, options)
+            client: Any = _open_cluster(parts, options)
+            return Client(client, True, client.aclose, turns)
         case "sentinel":
-            return _open_sentinel(parts, options)
+            client, close = _open_sentinel(parts, options)
+            return Client(client, False, close, turns)
     if parts.scheme == "unix":
         del options["socket_connect_timeout"]
-    pool = BlockingConnectionPool.from_url(url, timeout=None, **options)
-    client = Redis.from_pool(pool)
-    return Client(client, False, client.aclose)
+    client = Redis.from_url(url, **options)
+    return Client(client, False, client.aclose, turns)
 
 
-def _open_cluster(parts: SplitResult, options: dict[str, Any]) -> Client:
+def _open_cluster(parts: SplitResult, options: dict[str, Any]) -> RedisCluster:
     nodes = [ClusterNode(host, port) for host, port in _hosts(parts, "cluster")]
     # A redirection patches one slot; learning the whole layout anew would close all connections
     # under commands in flight.
-    client = RedisCluster(startup_nodes=nodes, reinitialize_steps=0, **options, **_common(parts))
-    return Client(client, True, client.aclose)
+    return RedisCluster(startup_nodes=nodes, reinitialize_steps=0, **options, **_common(parts))
 
 
-def _open_sentinel(parts: SplitResult, options: dict[str, Any]) -> Client:
+def _open_sentinel(
+    parts: SplitResult, options: dict[str, Any]
+) -> tuple[Redis, Callable[[], Awaitable[None]]]:
     common = _common(parts)
     own = {key: value for key, value in common.items() if key.startswith("ssl")}
     # A sentinel that hangs must not keep us from asking the next one.
@@ -112,7 +124,7 @@ def _open_sentinel(parts: SplitResult, options: dict[str, Any]) -> Client:
         await client.aclose()
         await sentinel.aclose()
 
-    return Client(client, False, close)
+    return client, close
 
 
 def _common(parts: SplitResult) -> dict[str, Any]:
