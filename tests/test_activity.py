@@ -5,12 +5,10 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
 from features.activity import ACTIVITY_PLACES, REACH_KM, activity_places
 from features.location import haversine_km
 
-F32 = NDArray[np.float32]
 KM_RAD = 1.0 / 6371.0088
 """About a kilometre to the north."""
 

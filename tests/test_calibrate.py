@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from recsvc.model.additive import Calibration
+from recsvc.model.arrays import F32
 from training.calibrate import MAX_POINTS, CalibrationConfig, fit_calibration, no_calibration
 from training.metrics import brier_skill, ece
 
-F32 = NDArray[np.float32]
 CONFIG = CalibrationConfig()
 
 

@@ -15,7 +15,8 @@ from recsvc.model.verdicts import Verdict
 from recsvc.serving.call_log import JsonCalls, NoCalls, ShownCalls, build_call_log
 from recsvc.serving.deferred import Deferred
 from recsvc.serving.log import build_logger
-from recsvc.serving.metrics import BatchHistogram, Metrics
+from recsvc.serving.metrics import Metrics
+from recsvc.serving.metrics_gathered import BatchHistogram
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer as Buffer

@@ -12,15 +12,16 @@ from recsvc.matching.candidates import (
     by_distance,
     lead_prior,
     lead_query,
+    lead_search_vectors,
     member_prior,
     member_query,
+    member_search_vectors,
 )
 from recsvc.matching.score import score_rows
 from recsvc.model.additive import AdditiveModel
 from recsvc.model.arrays import F32
 from recsvc.model.bundle import Bundle
 from recsvc.model.scan_tables import table_slope
-from recsvc.model.snapshot import lead_search_vectors, member_search_vectors
 from recsvc.model.terms import FEATURE_NAMES, INDEX, OF_LEAD, OF_MEMBER
 from training.defaults import default_ranker
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recsvc.model.foldin import content_lengths
+from recsvc.model.content_map import content_lengths
 from training.embeddings.als import AlsModel
 from training.embeddings.content import ContentConfig, fit_content_map
 from training.embeddings.spectral import SpectralModel

@@ -1,4 +1,4 @@
-"""Fold-in and content maps: the formulas, composition, and the way to disk and back."""
+"""Fold-in: the formulas, composition, and the way to disk and back."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from recsvc.model.foldin import ContentMap, FoldIn, GramPart, LinearPart, content_lengths
+from recsvc.model.foldin import FoldIn, GramPart, LinearPart
 
 LEADS = np.array([[1.0, 0.0, 2.0], [0.0, 1.0, 4.0], [3.0, 1.0, 8.0]], np.float32)
 
@@ -35,12 +35,6 @@ def gram_part(scale: float = 1.0) -> GramPart:
 def fold(*parts: LinearPart | GramPart) -> FoldIn:
     default = np.array([7.0, 8.0, 9.0] * len(parts), np.float32)
     return FoldIn(parts, default, np.zeros_like(default))
-
-
-def some_map(seed: int, dimensions_count: int) -> ContentMap:
-    rng = np.random.default_rng(seed)
-    shapes = [(4, 2), (2, dimensions_count), (dimensions_count,), (2, 2)]
-    return ContentMap(*(rng.standard_normal(shape).astype(np.float32) for shape in shapes))
 
 
 def test_linear_fold_is_the_stated_formula() -> None:
@@ -118,28 +112,3 @@ def test_a_missing_array_is_an_error_and_not_a_guess() -> None:
     del arrays["part0.gram"]
     with pytest.raises(KeyError):
         FoldIn.from_arrays(arrays)
-
-
-def test_content_map_is_the_stated_formula() -> None:
-    content = sparse.csr_matrix(np.array([[0.5, 0, 0, 0.5], [0, 0, 0, 0]], np.float32))
-    found = some_map(1, 3)
-    reduced = content.toarray() @ found.terms + content_lengths(content) @ found.length
-    np.testing.assert_allclose(found.vectors(content), reduced @ found.mix + found.bias, rtol=1e-5)
-    np.testing.assert_allclose(found.vectors(content)[1], found.bias)
-    np.testing.assert_allclose(content_lengths(content), [[np.log(3.0), 1.0], [0.0, 0.0]])
-
-
-def test_joined_and_scaled_maps() -> None:
-    content = sparse.random(5, 4, 0.5, format="csr", random_state=3, dtype=np.float32)
-    first, second = some_map(1, 3), some_map(2, 2).scaled(4.0)
-    together = ContentMap.joined([first, second]).vectors(content)
-    apart = np.concatenate([first.vectors(content), 4 * some_map(2, 2).vectors(content)], axis=1)
-    np.testing.assert_allclose(together, apart, rtol=1e-4, atol=1e-5)
-
-
-def test_content_map_survives_arrays() -> None:
-    content = sparse.random(5, 4, 0.5, format="csr", random_state=3, dtype=np.float32)
-    found = some_map(5, 3)
-    read = ContentMap.from_arrays(found.to_arrays())
-    np.testing.assert_array_equal(read.vectors(content), found.vectors(content))
-    assert not ContentMap.zero(4, 3).vectors(content).any()

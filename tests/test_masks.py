@@ -21,6 +21,7 @@ from recsvc.matching.listed_members import MemberConfig, listed_members
 from recsvc.matching.masks import Masked, mask_leads, mask_members, pair_verdicts
 from recsvc.matching.member_filter import filter_members
 from recsvc.matching.retrieve import listed_leads
+from recsvc.model.drafts import draft_table
 from recsvc.model.recusals import Recusal
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
@@ -174,7 +175,7 @@ def test_a_platform_whose_clock_is_ahead_sees_what_it_wrote(snapshot: Snapshot) 
 def test_a_draft_is_matched_whatever_its_state_but_not_with_its_author(snapshot: Snapshot) -> None:
     apply_steps(snapshot, Conflict("m3", author_id="m5"))
     draft = Lead("", author_id="m5", state=LeadState.CLOSED, create_time_us=NOW_US + DAY_US)
-    table = snapshot.draft_table(draft)
+    table = draft_table(snapshot, draft)
     columns, local = table.locate(0)
     found = mask_members(snapshot, columns, local, "", ANYTHING, NOW_US)
     assert found.at(snapshot.members.row("m5")) is Verdict.AUTHOR

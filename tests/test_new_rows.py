@@ -6,10 +6,17 @@ import numpy as np
 import pytest
 from support.worlds import NOW_US, tiny_bundle
 
-from recsvc.matching.candidates import lead_prior, lead_query, member_prior, member_query
+from recsvc.matching.candidates import (
+    lead_prior,
+    lead_query,
+    lead_search_vectors,
+    member_prior,
+    member_query,
+    member_search_vectors,
+)
 from recsvc.matching.new_rows import best_new_leads, best_new_members
 from recsvc.model.arrays import F32
-from recsvc.model.snapshot import Snapshot, lead_search_vectors, member_search_vectors
+from recsvc.model.snapshot import Snapshot
 
 COUNT = 6
 

@@ -11,13 +11,14 @@ from numpy.typing import NDArray
 from scipy.special import expit
 
 from recsvc.model.additive import AdditiveModel, additive_scores, additive_terms
+from recsvc.model.arrays import F32
 from recsvc.model.terms import FEATURE_COUNT, Feature
 from training.metrics import auc, auc_within_groups
 from training.ranker import RankerConfig, fit_additive
-from training.ranker_boost import BoostConfig, Objective, read_tables
+from training.ranker_boost import BoostConfig, Objective
 from training.ranker_shape import Line, pack, shape_table
+from training.step_tables import read_tables
 
-F32 = NDArray[np.float32]
 Groups = NDArray[np.int32]
 SCHEMA = (
     Feature("rising", "INTEREST", True, 1),

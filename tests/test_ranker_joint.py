@@ -13,6 +13,7 @@ from recsvc.model.additive import (
     additive_terms,
     single_feature_model,
 )
+from recsvc.model.arrays import F32
 from recsvc.model.joint_terms import JOINT_KNOTS
 from recsvc.model.terms import FEATURES, Feature
 from training.learn import as_pushed
@@ -20,7 +21,6 @@ from training.metrics import auc
 from training.ranker import RankerConfig, fit_additive
 from training.ranker_joint import JointConfig
 
-F32 = NDArray[np.float32]
 SCHEMA = tuple(Feature(name, "WILLINGNESS", True, 0) for name in ("one", "other", "third"))
 JOINT = JointConfig(pairs=(("one", "other"), ("third", "other"), ("one", "nowhere")))
 ALONE = JointConfig(pairs=())

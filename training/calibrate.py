@@ -10,14 +10,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
 from recsvc.model.additive import Calibration
-from recsvc.model.arrays import F32
+from recsvc.model.arrays import F32, F64
 
-F64 = NDArray[np.float64]
 MAX_POINTS = 64
 _LEAST_STEP = 1e-6  # float32 still tells two probabilities apart by it
 _BINS = 4_000

@@ -21,7 +21,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from recsvc.model.arrays import F32, I32, I64, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, F64, I32, I64, LeadColumns, MemberColumns
 from recsvc.model.one_sided_terms import MICROSECONDS_PER_HOUR
 from recsvc.model.pair_places import nearest_place_km
 from recsvc.model.topic_terms import MEAN_LOG_KM, stated_share
@@ -35,7 +35,6 @@ COLUMNS = (
 ROUNDS = 14
 _YEAR_US = 365.25 * 24 * MICROSECONDS_PER_HOUR
 _FEWEST_YEARS = 2.0
-F64 = NDArray[np.float64]
 
 
 class Asked(NamedTuple):

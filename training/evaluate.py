@@ -13,6 +13,7 @@ from scipy import sparse
 from features.entities import Lead
 from recsvc.matching.pipeline import Pipeline
 from recsvc.matching.queries import ListQuery
+from recsvc.model.arrays import F64
 from recsvc.model.bundle import Bundle
 from recsvc.model.snapshot import Snapshot
 from recsvc.store.codec import decode_entity
@@ -34,7 +35,6 @@ from training.metrics import (
 from training.state import State, sample_rows
 
 LIST_LENGTH = 20
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -162,12 +162,10 @@ def evaluate_exposures(bundle: Bundle, pairs: Pairs, seed: int) -> Evaluation:
     return Evaluation("ndcg@5,10", tuple(figures))
 
 
-def _ndcg(scores: Floats, pairs: Pairs, seed: int) -> Floats:
+def _ndcg(scores: F64, pairs: Pairs, seed: int) -> F64:
     """The mean of NDCG@5 and NDCG@10 of each lead (float64[leads], NaN without a claim)."""
     hits = grouped_hits(scores, pairs.label, pairs.lead, 10, seed=seed)
-    mean: Floats = (
-        ndcg_at(hits.hits, hits.relevant, 5) + ndcg_at(hits.hits, hits.relevant, 10)
-    ) / 2
+    mean: F64 = (ndcg_at(hits.hits, hits.relevant, 5) + ndcg_at(hits.hits, hits.relevant, 10)) / 2
     return mean
 
 
@@ -177,7 +175,7 @@ def _slices(bundle: Bundle, pairs: Pairs) -> Iterator[tuple[str, NDArray[np.bool
     yield NEW_LEADS, untouched(bundle.leads)[pairs.lead]
 
 
-def _scored_then(pipeline: Pipeline, pairs: Pairs) -> tuple[Floats, Floats]:
+def _scored_then(pipeline: Pipeline, pairs: Pairs) -> tuple[F64, F64]:
     """Scores and probabilities (float64[n], NaN without calibration) as on the day of each pair."""
     bundle = pipeline.snapshot.bundle
     members, leads = bundle.member_ids.ids, bundle.lead_ids.ids

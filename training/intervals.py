@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from training.metrics import F64, Floats, Ints
+from recsvc.model.arrays import F64
+from training.metrics import Floats, Ints
 
 RESAMPLES = 1_000
 _CELLS = 4_000_000  # draws held at a time: 32 MB

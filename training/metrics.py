@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.stats import rankdata
 
+from recsvc.model.arrays import F64
+
 Floats = NDArray[np.floating]
-F64 = NDArray[np.float64]
 Ints = NDArray[np.integer]
 Bools = NDArray[np.bool_]
 

@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from recsvc.model.additive import AdditiveModel
 from recsvc.model.arrays import F32, I32
 from recsvc.model.terms import FEATURES, Feature
-from training.ranker_boost import BoostConfig, Examples, Objective, StepTable, boost
+from training.ranker_boost import BoostConfig, Examples, Objective, boost
 from training.ranker_joint import JointConfig, with_joint_terms
 from training.ranker_lines import LineConfig, Lines, default_lines, fit_lines
 from training.ranker_shape import NO_STEPS, Line, centred, pack, shape_table
+from training.step_tables import StepTable
 
 
 @dataclass(frozen=True)

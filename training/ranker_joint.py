@@ -20,13 +20,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsvc.model.additive import AdditiveModel, additive_scores
-from recsvc.model.arrays import F32
+from recsvc.model.arrays import F32, F64
 from recsvc.model.joint_terms import JOINT_KNOTS, add_joint_values
 from recsvc.model.terms import Feature
 from training.ranker_boost import Examples, dataset_of, own_loss
 from training.ranker_shape import knots_of
-
-F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,8 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from recsvc.model.arrays import F32
+from recsvc.model.arrays import F32, F64
 from recsvc.model.terms import Feature
-
-F64 = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

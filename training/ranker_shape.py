@@ -11,15 +11,13 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.isotonic import IsotonicRegression
 
 from recsvc.model.additive import MAX_KNOTS, AdditiveModel, additive_terms
-from recsvc.model.arrays import F32
+from recsvc.model.arrays import F32, F64
 from recsvc.model.terms import Feature
-from training.ranker_boost import StepTable
+from training.step_tables import StepTable
 
-F64 = NDArray[np.float64]
 # A flat stretch of a monotone feature still rises by this share of its mean slope, so no two tie.
 LEAST_SLOPE_SHARE = 0.02
 

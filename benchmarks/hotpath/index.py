@@ -27,12 +27,12 @@ from benchmarks.hotpath.worlds import PROVINCE, QUICK, SEED, Step, open_world
 from benchmarks.musts import Figure
 from benchmarks.options import Check, JsonFile, PageFile
 from benchmarks.verdict import make_console, scratch_folder
-from recsvc.matching.candidates import CandidateConfig, lead_query
+from recsvc.matching.candidates import CandidateConfig, lead_query, lead_search_vectors
 from recsvc.matching.pipeline import Pipeline, now_us
 from recsvc.matching.queries import ListQuery, RankedList
 from recsvc.model.bundle import Bundle
 from recsvc.model.registry import ModelRegistry
-from recsvc.model.snapshot import Snapshot, lead_search_vectors
+from recsvc.model.snapshot import Snapshot
 from training.tune_index import ListExam, Point
 
 LIST_LENGTH, RAW_DEPTH = 20, 100

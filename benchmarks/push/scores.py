@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 
 from recsvc.matching.candidates import lead_prior
 from recsvc.matching.score import score_pairs
+from recsvc.model.arrays import F32
 from recsvc.model.snapshot import Snapshot
 
-F32 = NDArray[np.float32]
 Rows = NDArray[np.int64]
 
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.quality.plans import best_of_members
-from benchmarks.quality.samples import F64, Mean, Sample, Statistic
+from benchmarks.quality.samples import Mean, Sample, Statistic
+from recsvc.model.arrays import F64
 from training.metrics import auc, auc_within_groups, brier_skill, ece, grouped_hits, ndcg_at
 
 Ints = NDArray[np.int32]

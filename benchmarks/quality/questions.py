@@ -16,8 +16,9 @@ from scipy import sparse
 
 from benchmarks.quality.pair_measures import measure_pairs
 from benchmarks.quality.plans import capped_plan, share_bounds
-from benchmarks.quality.samples import F64, Mean, Ratio, Sample
+from benchmarks.quality.samples import Mean, Ratio, Sample
 from features.entities import Lead
+from recsvc.model.arrays import F64
 from training.metrics import list_hits, ndcg_at, recall_at, reciprocal_rank, share_of_top
 
 Ints = NDArray[np.int32]

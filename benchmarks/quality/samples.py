@@ -9,6 +9,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from recsvc.model.arrays import F64
 from training.intervals import (
     Interval,
     bootstrap_difference,
@@ -16,7 +17,6 @@ from training.intervals import (
     bootstrap_statistic,
 )
 
-F64 = NDArray[np.float64]
 STATISTIC_RESAMPLES = 400
 """A statistic over all pairs costs more a draw than a mean does."""
 

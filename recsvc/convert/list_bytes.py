@@ -18,7 +18,6 @@ from recsvc.matching.reason_facts import GROUPS
 from recsvc.matching.reason_record import (
     COUNT,
     DISTANCE,
-    F64,
     FACT,
     LIKELY,
     MOST_REASONS,
@@ -26,7 +25,7 @@ from recsvc.matching.reason_record import (
     TAKEN,
     WEIGHT,
 )
-from recsvc.model.arrays import I32, I64, U8
+from recsvc.model.arrays import F64, I32, I64, U8
 from recsvc.model.borrowed import borrowed
 from recsvc.v1 import recommendation_pb2 as pb
 

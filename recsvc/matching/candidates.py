@@ -70,6 +70,16 @@ def member_query(model: AdditiveModel, leads: LeadColumns, row: int) -> F32:
     ).astype(np.float32)
 
 
+def lead_search_vectors(columns: LeadColumns) -> F32:
+    """What the lead index holds (float32[n, d + dt]): embedding and text."""
+    return np.hstack([columns.vector, columns.text])
+
+
+def member_search_vectors(columns: MemberColumns) -> F32:
+    """What the member index holds (float32[n, d + 2 dt]): embedding, expertise, interest text."""
+    return np.hstack([columns.vector, columns.text, columns.interest_text])
+
+
 def by_distance(
     latitude: F32,
     longitude: F32,

@@ -15,11 +15,13 @@ from recsvc.matching.candidates import (
     by_distance,
     lead_prior,
     lead_query,
+    lead_search_vectors,
     member_prior,
     member_query,
+    member_search_vectors,
 )
 from recsvc.model.arrays import F32, I32, I64, U8, LeadColumns, MemberColumns
-from recsvc.model.snapshot import Snapshot, lead_search_vectors, member_search_vectors
+from recsvc.model.snapshot import Snapshot
 
 _AGES_US = 600_000_000
 """Leads grow old: what speaks for them by themselves holds for ten minutes."""

@@ -36,6 +36,7 @@ from recsvc.matching.score import score_leads, score_members
 from recsvc.matching.scored_pair import kinds_of_member, kinds_of_places
 from recsvc.matching.told import told_leads, told_members
 from recsvc.model.arrays import I64, LeadColumns
+from recsvc.model.drafts import draft_table
 from recsvc.model.segments import Table
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
@@ -218,7 +219,7 @@ class Pipeline:
     def _lead_table(self, lead: str | Lead) -> tuple[Table[LeadColumns], int, str]:
         """The table a lead lives in, its global row there, and its id ("" for a draft)."""
         if isinstance(lead, Lead):
-            return self.snapshot.draft_table(lead), 0, ""
+            return draft_table(self.snapshot, lead), 0, ""
         row = self.snapshot.leads.row(lead)
         if row < 0:
             raise UnknownLeadError(f"there is no lead {lead!r}: import it first, or send a draft")

@@ -19,15 +19,8 @@ from recsvc.matching.group_facts import (
     say_place,
     say_willingness,
 )
-from recsvc.matching.reason_record import (
-    COUNT,
-    F64,
-    FACT,
-    FACT_NUMBERS,
-    MOST_REASONS,
-    WEIGHT,
-)
-from recsvc.model.arrays import F32, I8, I32, I64, LeadColumns, MemberColumns
+from recsvc.matching.reason_record import COUNT, FACT, FACT_NUMBERS, MOST_REASONS, WEIGHT
+from recsvc.model.arrays import F32, F64, I8, I32, I64, LeadColumns, MemberColumns
 from recsvc.model.terms import FEATURES
 
 GROUPS = tuple(dict.fromkeys(feature.group for feature in FEATURES))

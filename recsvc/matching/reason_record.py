@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import numpy as np
 from msgspec import Struct
-from numpy.typing import NDArray
 
-from recsvc.model.arrays import I32
-
-F64 = NDArray[np.float64]
+from recsvc.model.arrays import F64, I32
 
 MOST_REASONS = 3
 FACT_NUMBERS = 4

@@ -8,9 +8,9 @@ import numpy as np
 from numba import njit
 
 from recsvc.matching.reason_facts import Mask, tell
-from recsvc.matching.reason_record import DISTANCE, F64, LIKELY, SCORE, Told
+from recsvc.matching.reason_record import DISTANCE, LIKELY, SCORE, Told
 from recsvc.matching.score import Scored
-from recsvc.model.arrays import F32, I8, I64, Columns, LeadColumns, MemberColumns
+from recsvc.model.arrays import F32, F64, I8, I64, Columns, LeadColumns, MemberColumns
 from recsvc.model.borrowed import borrowed
 from recsvc.model.pair_world import PairWorld
 from recsvc.model.segments import Table

@@ -24,6 +24,7 @@ NO_LEAD = int(np.iinfo(np.int32).max)
 """Pads a list of rows in ascending order."""
 
 F32 = NDArray[np.float32]
+F64 = NDArray[np.float64]
 I32 = NDArray[np.int32]
 I64 = NDArray[np.int64]
 U8 = NDArray[np.uint8]

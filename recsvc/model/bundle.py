@@ -35,7 +35,8 @@ from recsvc.errors import BundleCorruptError, BundleError
 from recsvc.model.additive import AdditiveModel, Calibration
 from recsvc.model.arrays import LeadColumns, MemberColumns, Widths
 from recsvc.model.checksums import checksums
-from recsvc.model.foldin import ContentMap, FoldIn
+from recsvc.model.content_map import ContentMap
+from recsvc.model.foldin import FoldIn
 from recsvc.model.history import BaseHistory
 from recsvc.model.manifest import (
     FORMAT_VERSION,

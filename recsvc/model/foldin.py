@@ -1,8 +1,7 @@
-"""Vectors for members and leads that no training run has seen, computed online from stored arrays.
+"""A member's vector from a history that no training run has seen, worked out online.
 
-A `FoldIn` turns a member's history into a member vector; a `ContentMap` turns words and topics
-into a lead (or member) vector. Both are plain arrays on disk (`to_arrays`/`from_arrays`), and both
-compose: a blend of models is one FoldIn whose parts own neighbouring ranges of columns.
+A `FoldIn` is plain arrays on disk (`to_arrays`/`from_arrays`) and composes: a blend of models is
+one FoldIn whose parts own neighbouring ranges of columns. Leads: see `recsvc.model.content_map`.
 """
 
 from __future__ import annotations
@@ -12,13 +11,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
+
+from recsvc.model.arrays import F32
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
-Floats = NDArray[np.float32]
 Arrays = dict[str, NDArray[Any]]
 
 _KINDS = ("linear", "gram")
@@ -31,7 +30,7 @@ class FoldPart(Protocol):
     def start(self) -> int: ...
     @property
     def stop(self) -> int: ...
-    def fold(self, leads: Floats, weights: Floats) -> Floats:
+    def fold(self, leads: F32, weights: F32) -> F32:
         """History (leads float32[k, d] whole rows, weights float32[k] > 0) -> float32[width]."""
         ...
 
@@ -47,13 +46,13 @@ class LinearPart:
 
     start: int
     stop: int
-    gain: Floats
-    offset: Floats
+    gain: F32
+    offset: F32
     scale_column: int = -1
     length_exponent: float = 0.0
     weight_power: float = 1.0
 
-    def fold(self, leads: Floats, weights: Floats) -> Floats:
+    def fold(self, leads: F32, weights: F32) -> F32:
         """History (leads float32[k, d], weights float32[k] > 0) -> float32[width]."""
         powered = weights.astype(np.float64) ** self.weight_power
         factors = powered * powered.sum() ** -self.length_exponent
@@ -61,7 +60,7 @@ class LinearPart:
             factors = factors * leads[:, self.scale_column]
         total = factors @ leads[:, self.start : self.stop].astype(np.float64)
         gained = total * self.gain if self.gain.ndim == 1 else total @ self.gain
-        folded: Floats = (gained + self.offset).astype(np.float32)
+        folded: F32 = (gained + self.offset).astype(np.float32)
         return folded
 
     def arrays(self) -> Arrays:
@@ -100,12 +99,12 @@ class GramPart:
 
     start: int
     stop: int
-    gram: Floats
+    gram: F32
     alpha: float
     scale: float = 1.0
     weight_power: float = 1.0
 
-    def fold(self, leads: Floats, weights: Floats) -> Floats:
+    def fold(self, leads: F32, weights: F32) -> F32:
         """History (leads float32[k, d], weights float32[k] > 0) -> float32[width]."""
         rows = leads[:, self.start : self.stop].astype(np.float64)
         confidence = self.alpha * weights.astype(np.float64) ** self.weight_power
@@ -140,10 +139,10 @@ class FoldIn:
     """
 
     parts: tuple[LinearPart | GramPart, ...]
-    default: Floats
-    lead_mean: Floats
+    default: F32
+    lead_mean: F32
 
-    def vector(self, leads: Floats, weights: Floats) -> Floats:
+    def vector(self, leads: F32, weights: F32) -> F32:
         """One member (float32[d]) from leads float32[k, d] and weights float32[k].
 
         Entries whose weight is not above zero do not count.
@@ -154,7 +153,7 @@ class FoldIn:
         rows, kept = leads[used] + self.lead_mean, weights[used]
         return np.concatenate([part.fold(rows, kept) for part in self.parts])
 
-    def vectors(self, leads: Floats, history: csr_matrix) -> Floats:
+    def vectors(self, leads: F32, history: csr_matrix) -> F32:
         """Members (float32[m, d]) from all leads float32[n, d] and history csr float32[m, n]."""
         members = np.empty((history.shape[0], len(self.default)), np.float32)
         for row in range(len(members)):
@@ -162,7 +161,7 @@ class FoldIn:
             members[row] = self.vector(leads[history.indices[span]], history.data[span])
         return members
 
-    def levels(self, members: Floats) -> Floats:
+    def levels(self, members: F32) -> F32:
         """What the scores of members (float32[..., d]) have in common whatever the lead."""
         return np.asarray(members @ self.lead_mean, np.float32)
 
@@ -194,89 +193,6 @@ class FoldIn:
         scaled = [fold.default * np.float32(s) for fold, s in zip(folds, scales, strict=True)]
         lead_mean = np.concatenate([fold.lead_mean for fold in folds])
         return cls(tuple(parts), np.concatenate(scaled), lead_mean)
-
-
-@dataclass(frozen=True)
-class ContentMap:
-    """vector = (content @ terms + lengths @ length) @ mix + bias: from words and topics to vectors.
-
-    terms float32[t, r] and mix float32[r, d]: two thin matrices, because t x d would not fit.
-    length float32[2, r] weighs `content_lengths`.
-    """
-
-    terms: Floats
-    mix: Floats
-    bias: Floats
-    length: Floats
-
-    def vectors(self, content: csr_matrix) -> Floats:
-        """Content csr float32[n, t] -> float32[n, d]; an empty row gives the bias alone."""
-        starts, terms = content.indptr.astype(np.int64), content.indices.astype(np.int32)
-        reduced = _product(starts, terms, content.data.astype(np.float32), self.terms)
-        reduced += content_lengths(content) @ self.length
-        return reduced @ self.mix + self.bias
-
-    def to_arrays(self) -> Arrays:
-        """Plain arrays by name, for `.npz` or `.npy` files without pickles."""
-        return {"terms": self.terms, "mix": self.mix, "bias": self.bias, "length": self.length}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> ContentMap:
-        """The inverse of `to_arrays`; raises KeyError when an array is missing."""
-        return cls(arrays["terms"], arrays["mix"], arrays["bias"], arrays["length"])
-
-    @classmethod
-    def joined(cls, maps: Sequence[ContentMap]) -> ContentMap:
-        """One map whose vectors are those of `maps` side by side (all over the same terms)."""
-        ranks = np.cumsum([0, *(m.mix.shape[0] for m in maps)])
-        widths = np.cumsum([0, *(m.mix.shape[1] for m in maps)])
-        mix = np.zeros((ranks[-1], widths[-1]), np.float32)
-        for place, part in enumerate(maps):
-            rows, columns = ranks[place : place + 2], widths[place : place + 2]
-            mix[slice(*rows), slice(*columns)] = part.mix
-        terms = np.concatenate([m.terms for m in maps], axis=1)
-        length = np.concatenate([m.length for m in maps], axis=1)
-        return cls(terms, mix, np.concatenate([m.bias for m in maps]), length)
-
-    @classmethod
-    def zero(cls, terms_count: int, dimensions_count: int) -> ContentMap:
-        """The map that knows nothing: every vector is zero."""
-        return cls(
-            np.zeros((terms_count, 0), np.float32),
-            np.zeros((0, dimensions_count), np.float32),
-            np.zeros(dimensions_count, np.float32),
-            np.zeros((2, 0), np.float32),
-        )
-
-    def shifted(self, by: Floats) -> ContentMap:
-        """The same map with `by` (float32[d]) added to every vector."""
-        return replace(self, bias=self.bias + by)
-
-    def scaled(self, scale: float) -> ContentMap:
-        """The same map with every vector multiplied by `scale`."""
-        factor = np.float32(scale)
-        return replace(self, mix=self.mix * factor, bias=self.bias * factor)
-
-
-@njit(cache=True, nogil=True)
-def _product(
-    starts: NDArray[np.int64], indices: NDArray[np.int32], values: Floats, dense: Floats
-) -> Floats:
-    """float32[n, r]: csr rows times `dense`; SciPy's own loop takes four times as long."""
-    width = dense.shape[1]
-    out = np.zeros((len(starts) - 1, width), np.float32)
-    for row in range(len(out)):
-        for entry in range(starts[row], starts[row + 1]):
-            value, term = values[entry], indices[entry]
-            for k in range(width):
-                out[row, k] += value * dense[term, k]
-    return out
-
-
-def content_lengths(content: csr_matrix) -> Floats:
-    """log(1 + terms in the row) and whether there are any, float32[n, 2]."""
-    counts = np.diff(content.indptr).astype(np.float32)
-    return np.stack([np.log1p(counts), np.minimum(counts, 1.0)], axis=1)
 
 
 def _with_prefix(arrays: Mapping[str, NDArray[Any]], prefix: str) -> Arrays:

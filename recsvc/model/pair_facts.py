@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from recsvc.model.arrays import (
     F32,
+    F64,
     I32,
     I64,
     LEAD_TOPICS,
@@ -27,8 +28,6 @@ from recsvc.model.arrays import (
     LeadColumns,
     MemberColumns,
 )
-
-F64 = NDArray[np.float64]
 
 # Where the parts of a member's record begin, in their own type. Points: homes, then activity.
 POINTS = 0  # float64[8, 3], NaN unknown

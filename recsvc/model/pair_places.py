@@ -8,9 +8,8 @@ import numpy as np
 from numba import njit
 
 from features.location import EARTH_RADIUS_KM, haversine_km
-from recsvc.model.arrays import F32, I32, PLACES
+from recsvc.model.arrays import F32, F64, I32, PLACES
 from recsvc.model.pair_facts import (
-    F64,
     LEAD_ORGANIZATION,
     LEAD_POINT,
     LEAD_REGION,

@@ -14,8 +14,6 @@ from functools import cached_property
 import numpy as np
 
 from features.entities import Event, Lead
-from features.vocabulary import Vocabulary
-from recsvc.model.answers import content_appeal
 from recsvc.model.arrays import (
     F32,
     I8,
@@ -24,7 +22,6 @@ from recsvc.model.arrays import (
     empty_leads,
     empty_members,
 )
-from recsvc.model.assemble import fill_leads
 from recsvc.model.blocks import LeadBlocks, build_lead_blocks
 from recsvc.model.bundle import Bundle
 from recsvc.model.filter_world import FilterWorld, make_filter_world
@@ -271,23 +268,6 @@ class Snapshot:
         """Features and embeddings of leads nobody has touched; from any thread."""
         return read_leads(self.bundle, leads)
 
-    def draft_table(self, lead: Lead) -> Table[LeadColumns]:
-        """A lead that is not stored, as a table of one row.
-
-        An organization that nobody has named before counts as none: reading must not make one.
-        """
-        widths = self.bundle.widths
-        if self.organizations.find(lead.organization_id) < 0:
-            lead = replace(lead, organization_id="")
-        columns = empty_leads(1, widths)
-        features, vectors = self.read_leads([lead])
-        fill_leads(columns, np.zeros(1, np.int32), [lead], features, self.organizations)
-        columns.vector[:] = vectors
-        columns.content_appeal[:] = content_appeal(columns.text, self.bundle.context)
-        return Table(
-            columns, Vocabulary(["draft"]), lambda _: b"", lambda n: empty_leads(n, widths)
-        )
-
 
 def with_tables(bundle: Bundle) -> Bundle:
     """The same bundle with all tables that its snapshots would work out, to be written."""
@@ -297,13 +277,3 @@ def with_tables(bundle: Bundle) -> Bundle:
     for table in WRITTEN:
         getattr(snapshot, table)
     return made
-
-
-def lead_search_vectors(columns: LeadColumns) -> F32:
-    """What the lead index holds (float32[n, d + dt]): embedding and text."""
-    return np.hstack([columns.vector, columns.text])
-
-
-def member_search_vectors(columns: MemberColumns) -> F32:
-    """What the member index holds (float32[n, d + 2 dt]): embedding, expertise, interest text."""
-    return np.hstack([columns.vector, columns.text, columns.interest_text])

@@ -15,9 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from recsvc.model.arrays import I32, I64
+from recsvc.model.arrays import F64, I32, I64
 from recsvc.push.exchange import Prices, Sorted
-from recsvc.push.network import F64
 
 _EXACT = 3
 _SLOPES = 24

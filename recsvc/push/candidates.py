@@ -15,12 +15,11 @@ import numpy as np
 from recsvc.matching.filters import Eligibility
 from recsvc.matching.masks import Masked, mask_members
 from recsvc.matching.score import score_pairs
-from recsvc.model.arrays import F32, I64, U8
+from recsvc.model.arrays import F32, F64, I64, U8
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.terms import INDEX
 from recsvc.model.verdicts import Verdict
 from recsvc.push.log import PushLog
-from recsvc.push.network import F64
 from recsvc.push.rough import Ranking, Rough, prepare, ranking, sought
 from recsvc.push.rough_best import best_rows
 

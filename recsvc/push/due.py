@@ -8,13 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from recsvc.matching.filters import Eligibility, lead_verdicts
-from recsvc.model.arrays import I32, I64
+from recsvc.model.arrays import F64, I32, I64
 from recsvc.model.snapshot import Snapshot
 from recsvc.model.verdicts import Verdict
 from recsvc.push.caps import DAY_US, chance_of
 from recsvc.push.config import PushConfig, Waves
 from recsvc.push.log import HOUR_US, PushLog, waves_done
-from recsvc.push.network import F64
 from recsvc.push.types import Escalation, PushHistory, Unserved
 
 _NOBODYS_KEY = -1

@@ -14,8 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from recsvc.model.arrays import I32, I64
-from recsvc.push.network import B8, F64
+from recsvc.model.arrays import F64, I32, I64
+from recsvc.push.network import B8
 
 _GAIN = 1e-7
 """Less than that is rounding."""

@@ -18,8 +18,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recsvc.model.arrays import I32
-from recsvc.push.network import B8, F64
+from recsvc.model.arrays import F64, I32
+from recsvc.push.network import B8
 from recsvc.push.optimum import Task
 
 

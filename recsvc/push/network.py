@@ -18,10 +18,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from recsvc.model.arrays import I32, I64
+from recsvc.model.arrays import F64, I32, I64
 from recsvc.push.flow import Network, Solver, solve_here
 
-F64 = NDArray[np.float64]
 B8 = NDArray[np.bool_]
 
 UNITS = 1_000_000

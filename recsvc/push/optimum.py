@@ -23,11 +23,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from recsvc.model.arrays import I32
+from recsvc.model.arrays import F64, I32
 from recsvc.push.bound import lagrange_bound
 from recsvc.push.exchange import Prices, Sorted, exchanged, sort_pairs
 from recsvc.push.flow import Solver, solve_here
-from recsvc.push.network import B8, F64, Flow, Problem, solve
+from recsvc.push.network import B8, Flow, Problem, solve
 
 _CERTAIN = 0.999
 """Nobody is surer than that, so that -log(1 - p) stays finite."""

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from recsvc.model.arrays import I32, I64
+from recsvc.model.arrays import F64, I32, I64
 from recsvc.push.candidates import Pairs
 from recsvc.push.caps import Allowance
 from recsvc.push.due import Due
-from recsvc.push.network import B8, F64
+from recsvc.push.network import B8
 from recsvc.push.optimum import Task
 
 

@@ -1,84 +1,22 @@
 """Prometheus metrics: per method, per stage, per filter, and what the workers are doing.
 
-Several workers share one exposition: each process writes its numbers into files of
-PROMETHEUS_MULTIPROC_DIR (prometheus_client's multiprocess mode), the supervisor adds them up and
-serves them on one port. Without that variable the numbers stay in the process.
+These are the numbers of one process; `recsvc.serving.metrics_merged` has those of several.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from operator import sub
-from pathlib import Path
-from typing import TYPE_CHECKING
 
-from prometheus_client import (
-    CollectorRegistry,
-    Counter,
-    Gauge,
-    Histogram,
-    generate_latest,
-    start_http_server,
-)
-from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
+from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 
-from recsvc.errors import ConfigError
-
-if TYPE_CHECKING:  # the supervisor serves metrics without loading the pipeline
-    from recsvc.model.verdicts import Verdict
+from recsvc.model.verdicts import Verdict
+from recsvc.serving.metrics_gathered import BatchHistogram, Counted, Observed
 
 _CALL_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 _STAGE_SECONDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.5)
-
-
-class BatchHistogram(Histogram):
-    """A histogram that takes many observations at once."""
-
-    def add(self, counts: Sequence[int], total: float) -> None:
-        """`counts` observations by bucket (the last: above all bounds), and their sum."""
-        self._sum.inc(total)
-        for bucket, count in zip(self._buckets, counts, strict=True):
-            if count:
-                bucket.inc(count)
-
-
-class _Observed:
-    """Observations that are still to be added to a histogram."""
-
-    __slots__ = ("_bounds", "_histogram", "waiting")
-
-    def __init__(self, histogram: BatchHistogram, bounds: Sequence[float]) -> None:
-        self._histogram = histogram
-        self._bounds = bounds
-        self.waiting: list[float] = []
-        """Values that nobody has looked at yet."""
-
-    def flush(self) -> None:
-        """Sorted, they take a look at each bound, not at each of them."""
-        if not self.waiting:
-            return
-        values = sorted(self.waiting)
-        self.waiting.clear()
-        below = [0, *(bisect_right(values, bound) for bound in self._bounds), len(values)]
-        self._histogram.add([after - before for before, after in pairwise(below)], sum(values))
-
-
-class _Counted:
-    """What is still to be added to a counter."""
-
-    __slots__ = ("_counter", "count")
-
-    def __init__(self, counter: Counter) -> None:
-        self._counter = counter
-        self.count = 0
-
-    def flush(self) -> None:
-        if self.count:
-            self._counter.inc(self.count)
-            self.count = 0
 
 
 class Metrics:
@@ -150,10 +88,10 @@ class Metrics:
         )
         self._moments: dict[tuple[str, ...], list[Sequence[float]]] = {}
         self._took: list[Mapping[Verdict, int]] = []
-        self._stage_seconds: dict[str, _Observed] = {}
-        self._removed_counts: dict[Verdict, _Counted] = {}
-        self._ended: dict[tuple[str, str, str], _Counted] = {}
-        self._call_seconds: dict[str, _Observed] = {}
+        self._stage_seconds: dict[str, Observed] = {}
+        self._removed_counts: dict[Verdict, Counted] = {}
+        self._ended: dict[tuple[str, str, str], Counted] = {}
+        self._call_seconds: dict[str, Observed] = {}
         self._at_hand = 0
 
     def ran(
@@ -168,9 +106,9 @@ class Metrics:
         key = method, status, reason
         counted = self._ended.get(key)
         if counted is None:
-            counted = self._ended[key] = _Counted(self._calls.labels(*key))
+            counted = self._ended[key] = Counted(self._calls.labels(*key))
             if method not in self._call_seconds:
-                observed = _Observed(self._seconds.labels(method), _CALL_SECONDS)
+                observed = Observed(self._seconds.labels(method), _CALL_SECONDS)
                 self._call_seconds[method] = observed
         counted.count += count
         self._call_seconds[method].waiting.extend((seconds,) * count)
@@ -203,17 +141,17 @@ class Metrics:
         self._moments.clear()
         self._took.clear()
 
-    def _stage(self, name: str) -> _Observed:
+    def _stage(self, name: str) -> Observed:
         found = self._stage_seconds.get(name)
         if found is None:
-            found = _Observed(self._stages.labels(name), _STAGE_SECONDS)
+            found = Observed(self._stages.labels(name), _STAGE_SECONDS)
             self._stage_seconds[name] = found
         return found
 
-    def _filter(self, verdict: Verdict) -> _Counted:
+    def _filter(self, verdict: Verdict) -> Counted:
         found = self._removed_counts.get(verdict)
         if found is None:
-            found = _Counted(self._removed.labels(verdict.name.lower()))
+            found = Counted(self._removed.labels(verdict.name.lower()))
             self._removed_counts[verdict] = found
         return found
 
@@ -241,38 +179,3 @@ class Metrics:
         """The exposition of this process alone."""
         self.flush()
         return generate_latest(self.registry).decode()
-
-
-def serve_merged(folder: Path, host: str, port: int) -> tuple[int, Callable[[], None]]:
-    """Serves the numbers of all processes that write to `folder`; (port, how to stop).
-
-    Raises ConfigError when the port is taken.
-    """
-    registry = CollectorRegistry()
-    MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
-    try:
-        server, thread = start_http_server(port, host, registry)
-    except OSError as error:
-        raise ConfigError(
-            f"metrics cannot be served on {host}:{port} ({error.strerror}): choose another "
-            "metrics.port, or switch metrics.enabled off"
-        ) from error
-
-    def stop() -> None:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-    return int(server.server_address[1]), stop
-
-
-def forget_process(folder: Path, process_id: int) -> None:
-    """Takes the gauges of a process that has ended out of the exposition."""
-    mark_process_dead(process_id, str(folder))  # type: ignore[no-untyped-call]
-
-
-def clear_folder(folder: Path) -> None:
-    """An empty folder for a new run's numbers."""
-    folder.mkdir(parents=True, exist_ok=True)
-    for path in folder.glob("*.db"):
-        path.unlink(missing_ok=True)

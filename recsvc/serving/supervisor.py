@@ -21,7 +21,7 @@ from structlog.typing import FilteringBoundLogger
 from features.errors import RecsvcError
 from recsvc.errors import ConfigError
 from recsvc.serving.log import build_logger
-from recsvc.serving.metrics import clear_folder, forget_process, serve_merged
+from recsvc.serving.metrics_merged import clear_folder, forget_process, serve_merged
 from recsvc.serving.orders import Order, Ready
 from recsvc.serving.ports import reserve_port
 from recsvc.serving.processes import WorkerProcess, keep_valkey, worker_environment

@@ -9,8 +9,9 @@ from implicit.cpu.als import AlternatingLeastSquares
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
+from recsvc.model.arrays import F32
 from recsvc.model.foldin import GramPart
-from training.embeddings.base import Embedding, Floats, TrainingData, powered, untrained
+from training.embeddings.base import Embedding, TrainingData, powered, untrained
 from training.embeddings.content import ContentConfig
 from training.embeddings.finish import finished
 
@@ -60,9 +61,7 @@ class AlsModel:
         )
         return finished(self.name, members, leads, part, data, self.content, threads=threads)
 
-    def _factors(
-        self, weights: sparse.csr_matrix, seed: int, threads: int
-    ) -> tuple[Floats, Floats]:
+    def _factors(self, weights: sparse.csr_matrix, seed: int, threads: int) -> tuple[F32, F32]:
         with threadpool_limits(limits=1, user_api="blas"):
             model = AlternatingLeastSquares(
                 factors=self.dimensions,

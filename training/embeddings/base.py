@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from recsvc.model.foldin import ContentMap, FoldIn, LinearPart
-
-Floats = NDArray[np.float32]
+from recsvc.model.arrays import F32
+from recsvc.model.content_map import ContentMap
+from recsvc.model.foldin import FoldIn, LinearPart
 
 _SAMPLED_PAIRS_COUNT = 200_000
 
@@ -30,8 +30,8 @@ class Embedding:
     """
 
     name: str
-    members: Floats
-    leads: Floats
+    members: F32
+    leads: F32
     fold_in: FoldIn
     content_map: ContentMap | None = None
     member_map: ContentMap | None = None
@@ -131,16 +131,16 @@ def lead_counts(interactions: sparse.csr_matrix) -> NDArray[np.int64]:
     return counts
 
 
-def mean_vector(members: Floats, interactions: sparse.csr_matrix) -> Floats:
+def mean_vector(members: F32, interactions: sparse.csr_matrix) -> F32:
     """The mean vector (float32[d]) of the members that have any interaction (zero if none)."""
     active = np.diff(interactions.indptr) > 0
     if not active.any():
         return np.zeros(members.shape[1], np.float32)
-    mean: Floats = members[active].mean(axis=0, dtype=np.float64).astype(np.float32)
+    mean: F32 = members[active].mean(axis=0, dtype=np.float64).astype(np.float32)
     return mean
 
 
-def with_default(members: Floats, interactions: sparse.csr_matrix, default: Floats) -> Floats:
+def with_default(members: F32, interactions: sparse.csr_matrix, default: F32) -> F32:
     """A copy of the members in which rows without interactions are `default` (C-contiguous)."""
     filled = np.array(members, np.float32, order="C")
     filled[np.diff(interactions.indptr) == 0] = default

@@ -9,7 +9,8 @@ from implicit.cpu.bpr import BayesianPersonalizedRanking
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from training.embeddings.base import Embedding, Floats, TrainingData, powered, untrained
+from recsvc.model.arrays import F32
+from training.embeddings.base import Embedding, TrainingData, powered, untrained
 from training.embeddings.content import ContentConfig
 from training.embeddings.finish import finished
 from training.embeddings.folds import learned_fold
@@ -51,7 +52,7 @@ class BprModel:
         part = learned_fold(members, leads, data.interactions, 0.0)
         return finished(self.name, members, leads, part, data, self.content, threads=threads)
 
-    def _factors(self, pairs: sparse.csr_matrix, seed: int, threads: int) -> tuple[Floats, Floats]:
+    def _factors(self, pairs: sparse.csr_matrix, seed: int, threads: int) -> tuple[F32, F32]:
         with threadpool_limits(limits=1, user_api="blas"):
             model = BayesianPersonalizedRanking(
                 factors=self.dimensions,

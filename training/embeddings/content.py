@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.linalg import eigh
 
-from recsvc.model.foldin import ContentMap, content_lengths
-from training.embeddings.base import Floats
+from recsvc.model.arrays import F32
+from recsvc.model.content_map import ContentMap, content_lengths
 from training.embeddings.ridge import ridge
 
 
@@ -36,9 +36,9 @@ class ContentConfig:
 
 def fit_content_map(
     content: sparse.csr_matrix,
-    targets: Floats,
+    targets: F32,
     counts: NDArray[np.int64],
-    partners: Floats,
+    partners: F32,
     config: ContentConfig,
     *,
     threads: int = 1,
@@ -78,7 +78,7 @@ def _with_lengths(content: sparse.csr_matrix) -> sparse.csr_matrix:
     return sparse.hstack([content, lengths], format="csr", dtype=np.float32)
 
 
-def _score_directions(goals: Floats, partners: Floats, rank: int) -> tuple[Floats, Floats]:
+def _score_directions(goals: F32, partners: F32, rank: int) -> tuple[F32, F32]:
     """Projections into float32[d, r] and back float32[r, d] that keep most of the scores.
 
     The best rank-r approximation of `goals @ partners.T`, from the two Gram matrices. A direction

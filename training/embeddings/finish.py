@@ -4,22 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from recsvc.model.foldin import ContentMap, FoldIn, GramPart, LinearPart
-from training.embeddings.base import (
-    Embedding,
-    Floats,
-    TrainingData,
-    lead_counts,
-    mean_vector,
-    with_default,
-)
+from recsvc.model.arrays import F32
+from recsvc.model.content_map import ContentMap
+from recsvc.model.foldin import FoldIn, GramPart, LinearPart
+from training.embeddings.base import Embedding, TrainingData, lead_counts, mean_vector, with_default
 from training.embeddings.content import ContentConfig, fit_content_map
 
 
 def finished(
     name: str,
-    members: Floats,
-    leads: Floats,
+    members: F32,
+    leads: F32,
     part: LinearPart | GramPart,
     data: TrainingData,
     config: ContentConfig,
@@ -55,7 +50,7 @@ def finished(
     return Embedding(name, members, leads, fold_in, content_map, member_map)
 
 
-def _with_input_scale(found: ContentMap, leads: Floats, part: LinearPart | GramPart) -> ContentMap:
+def _with_input_scale(found: ContentMap, leads: F32, part: LinearPart | GramPart) -> ContentMap:
     """A new lead speaks for its takers as the rarest known lead does: its scale is the largest."""
     if isinstance(part, GramPart) or part.scale_column < 0:
         return found

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy import sparse
 
+from recsvc.model.arrays import F32
 from recsvc.model.foldin import LinearPart
-from training.embeddings.base import Floats, powered
+from training.embeddings.base import powered
 
 # With the square root, long histories count for more, but not in proportion to their length.
 _LENGTH_EXPONENT = 0.5
@@ -14,7 +15,7 @@ _REGULARIZATION = 0.01
 
 
 def learned_fold(
-    members: Floats, leads: Floats, interactions: sparse.csr_matrix, weight_power: float
+    members: F32, leads: F32, interactions: sparse.csr_matrix, weight_power: float
 ) -> LinearPart:
     """Ridge from the sums of the members' leads to their trained vectors.
 

@@ -9,8 +9,9 @@ from lightfm import LightFM
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from recsvc.model.foldin import ContentMap
-from training.embeddings.base import Embedding, Floats, TrainingData, powered, untrained
+from recsvc.model.arrays import F32
+from recsvc.model.content_map import ContentMap
+from training.embeddings.base import Embedding, TrainingData, powered, untrained
 from training.embeddings.content import ContentConfig
 from training.embeddings.finish import finished
 from training.embeddings.folds import learned_fold
@@ -96,7 +97,7 @@ def _features(rows_count: int, content: sparse.csr_matrix | None) -> sparse.csr_
     return sparse.hstack([ids, content], format="csr", dtype=np.float32)
 
 
-def _with_bias(vectors: Floats, biases: Floats, column: int) -> Floats:
+def _with_bias(vectors: F32, biases: F32, column: int) -> F32:
     """Vectors float32[t, k] and two columns more, of which `column` (-1 or -2) holds the biases."""
     wide = np.zeros((len(vectors), vectors.shape[1] + 2), np.float32)
     wide[:, :-2] = vectors
@@ -105,7 +106,7 @@ def _with_bias(vectors: Floats, biases: Floats, column: int) -> Floats:
 
 
 def _with_own_maps(
-    found: Embedding, data: TrainingData, member_terms: Floats, lead_terms: Floats
+    found: Embedding, data: TrainingData, member_terms: F32, lead_terms: F32
 ) -> Embedding:
     """Rows without interactions get their terms alone: the vector of an id nobody saw is chance."""
     members_count, leads_count = data.interactions.shape
@@ -122,7 +123,7 @@ def _with_own_maps(
     return Embedding(found.name, members, leads, found.fold_in, content_map, member_map)
 
 
-def _own_map(terms: Floats, one_column: int) -> ContentMap:
+def _own_map(terms: F32, one_column: int) -> ContentMap:
     width = terms.shape[1]
     bias = np.zeros(width, np.float32)
     bias[one_column] = 1.0

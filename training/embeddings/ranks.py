@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from threadpoolctl import threadpool_limits
 
-from training.embeddings.base import Floats
+from recsvc.model.arrays import F32
 
 Rows = NDArray[np.int64]
 
@@ -31,8 +31,8 @@ _MOST_ROWS = 128
 class Part:
     """One inner product: members float32[m, k], leads float32[n, k]."""
 
-    members: Floats
-    leads: Floats
+    members: F32
+    leads: F32
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class Mixture:
     """A score of several parts: lead_factor[n] * sum of weights[p] * part p (None: factor 1)."""
 
     weights: tuple[float, ...]
-    lead_factor: Floats | None = None
+    lead_factor: F32 | None = None
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Places:
     """Places from 0 of each asked member's wanted leads: float32[wanted], starts int64[a + 1]."""
 
     starts: Rows
-    places: Floats
+    places: F32
 
 
 def find_places(

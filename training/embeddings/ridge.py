@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-Floats = NDArray[np.float32]
+from recsvc.model.arrays import F32
+
 Doubles = NDArray[np.float64]
 
 _BLOCK = 64
@@ -21,13 +22,13 @@ _BLOCK = 64
 
 def ridge(
     rows: sparse.csr_matrix,
-    goals: Floats,
-    weights: Floats,
+    goals: F32,
+    weights: F32,
     *,
     regularization: float,
     iterations: int,
     threads: int,
-) -> Floats:
+) -> F32:
     """argmin sum w |(rows - mean) X - goals|^2 + regularization |X|^2: float32[t, r].
 
     rows csr float32[n, t], goals float32[n, r] and weights float32[n]. Conjugate gradients
@@ -54,7 +55,7 @@ def _reordered(rows: sparse.csr_matrix, order: NDArray[np.int64]) -> sparse.csr_
 class _Problem:
     """The side that all columns have in common."""
 
-    def __init__(self, rows: sparse.csr_matrix, weights: Floats, regularization: float) -> None:
+    def __init__(self, rows: sparse.csr_matrix, weights: F32, regularization: float) -> None:
         self._weights, total = weights, float(weights.sum())
         self._rows = rows.indptr, rows.indices, rows.data
         self._regularization = np.float32(regularization)
@@ -64,7 +65,7 @@ class _Problem:
         squares = np.bincount(rows.indices, each * rows.data**2, size) - sums**2 / total
         self._inverse = (1.0 / (np.maximum(squares, 0.0) + regularization)).astype(np.float32)
 
-    def solve(self, goals: Floats, iterations: int) -> Floats:
+    def solve(self, goals: F32, iterations: int) -> F32:
         """float32[t, columns] for goals float32[n, columns]."""
         width = goals.shape[1]
         inverse = self._inverse[:, None]
@@ -89,12 +90,12 @@ class _Problem:
         return solution
 
 
-def _dots(first: Floats, second: Floats) -> Doubles:
+def _dots(first: F32, second: F32) -> Doubles:
     sums: Doubles = np.einsum("ij,ij->j", first, second, dtype=np.float64)
     return sums
 
 
-def _ratio(above: Doubles, below: Doubles) -> Floats:
+def _ratio(above: Doubles, below: Doubles) -> F32:
     safe = np.divide(above, below, out=np.zeros_like(above), where=below > 0.0)
     return safe.astype(np.float32)
 

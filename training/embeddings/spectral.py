@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from recsvc.model.arrays import F32
 from recsvc.model.foldin import LinearPart
-from training.embeddings.base import Embedding, Floats, TrainingData, powered, untrained
+from training.embeddings.base import Embedding, TrainingData, powered, untrained
 from training.embeddings.content import ContentConfig
 from training.embeddings.finish import finished
 from training.embeddings.svd import truncated_svd
@@ -30,9 +31,9 @@ class Spectrum:
     lead_sums float64[n] are the degrees that R was normalised with.
     """
 
-    members: Floats
-    values: Floats
-    leads: Floats
+    members: F32
+    values: F32
+    leads: F32
     lead_sums: NDArray[np.float64]
 
 
@@ -99,12 +100,12 @@ class SpectralModel:
         part = self._part(gain)
         return finished(self.name, members, leads, part, data, self.content, threads=threads)
 
-    def _gain(self, values: Floats) -> Floats:
+    def _gain(self, values: F32) -> F32:
         relative = values / max(float(values.max(initial=0.0)), 1e-12)
         powers = np.maximum(relative, 1e-6) ** self.value_power
         return np.where(relative > 1e-6, powers, 0.0).astype(np.float32)
 
-    def _leads(self, right: Floats, lead_sums: NDArray[np.float64]) -> Floats:
+    def _leads(self, right: F32, lead_sums: NDArray[np.float64]) -> F32:
         scale = _SCALE_UNIT * lead_sums ** -(self.lead_exponent + self.output_exponent)
         out = np.empty((len(right), right.shape[1] + 1), np.float32)
         np.multiply(
@@ -113,7 +114,7 @@ class SpectralModel:
         out[:, -1] = scale
         return out
 
-    def _part(self, gain: Floats) -> LinearPart:
+    def _part(self, gain: F32) -> LinearPart:
         wide = np.append(gain / _SCALE_UNIT, 0.0).astype(np.float32)
         return LinearPart(
             start=0,

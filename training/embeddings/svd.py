@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.linalg import LinAlgError, cholesky, eigh, qr, solve_triangular
 from threadpoolctl import threadpool_limits
 
-from training.embeddings.base import Floats
+from recsvc.model.arrays import F32
 
 # Below this many rows or columns the dense Gram matrix is cheaper than any iteration.
 _DENSE_SIZE = 1500
@@ -26,9 +26,9 @@ class Svd:
     Where the matrix has a lower rank than asked for, values are 0 and the vectors zero.
     """
 
-    left: Floats
-    values: Floats
-    right: Floats
+    left: F32
+    values: F32
+    right: F32
 
 
 def truncated_svd(matrix: sparse.csr_matrix, rank: int, *, seed: int, threads: int) -> Svd:
@@ -57,11 +57,11 @@ def truncated_svd(matrix: sparse.csr_matrix, rank: int, *, seed: int, threads: i
 
 def _gram_eigen(
     tall: sparse.csr_matrix, flat: sparse.csr_matrix, rank: int, seed: int
-) -> tuple[NDArray[np.float64], Floats]:
+) -> tuple[NDArray[np.float64], F32]:
     """Singular values float64[rank] and vectors float32[n, rank] of the narrow side of `tall`."""
     narrow_size = tall.shape[1]
     basis_size = min(narrow_size, -(-max(2 * rank, rank + 2 * _BLOCK) // _BLOCK) * _BLOCK)
-    basis: Floats | None = None
+    basis: F32 | None = None
     if narrow_size <= _DENSE_SIZE or basis_size + _BLOCK > narrow_size:
         gram = (flat.astype(np.float64) @ tall.astype(np.float64)).toarray()
     else:
@@ -77,7 +77,7 @@ def _gram_eigen(
 
 def _block_lanczos(
     tall: sparse.csr_matrix, flat: sparse.csr_matrix, basis_size: int, seed: int
-) -> tuple[NDArray[np.float64], Floats]:
+) -> tuple[NDArray[np.float64], F32]:
     """Rayleigh quotient float64[b, b] and orthonormal Krylov basis float32[n, b] of flat @ tall."""
     rng = np.random.default_rng(seed)
     basis = np.empty((tall.shape[1], basis_size), np.float32, order="F")
@@ -97,7 +97,7 @@ def _block_lanczos(
     return upper + np.triu(upper, 1).T, basis
 
 
-def _orthonormal(block: Floats, known: Floats, norms: Floats) -> Floats:
+def _orthonormal(block: F32, known: F32, norms: F32) -> F32:
     """Columns orthonormal among themselves and to `known`; `norms` are from before projection.
 
     Where hardly anything new is left of a column, the first pass scales up noise and the next ones
@@ -115,7 +115,7 @@ def _orthonormal(block: Floats, known: Floats, norms: Floats) -> Floats:
     return np.asarray(basis, np.float32)
 
 
-def _cholesky_qr(block: Floats) -> Floats | None:
+def _cholesky_qr(block: F32) -> F32 | None:
     """Cholesky QR, twice (Fukaya et al. 2014): several times as fast as Householder's.
 
     None when the columns are too nearly dependent for it.
@@ -130,7 +130,7 @@ def _cholesky_qr(block: Floats) -> Floats | None:
     return None
 
 
-def _cholesky_step(basis: Floats, gram: Floats) -> Floats:
+def _cholesky_step(basis: F32, gram: F32) -> F32:
     factor = cholesky(gram.astype(np.float64))
-    step: Floats = basis @ solve_triangular(factor, np.eye(len(factor))).astype(np.float32)
+    step: F32 = basis @ solve_triangular(factor, np.eye(len(factor))).astype(np.float32)
     return step
