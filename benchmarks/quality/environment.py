@@ -54,7 +54,8 @@ class PeerEnvironment:
         shutil.rmtree(self.folder, ignore_errors=True)
         self._run([sys.executable, "-m", "venv", str(self.folder)])
         install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        pinned = ["--require-hashes", "--requirement", str(CONSTRAINTS)]
+        # All that is asked for is pinned: see the Makefile.
+        pinned = ["--require-hashes", "--no-deps", "--requirement", str(CONSTRAINTS)]
         self._run([str(self.python), *install, *pinned])
         (self.folder / ".built").write_text(_print_of_constraints())
 
